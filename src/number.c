@@ -1,0 +1,191 @@
+/*
+ * number.c
+ *		Exact arithmetic on numerics, and the one place that rounds.
+ *
+ * PostgreSQL's numeric addition, subtraction and multiplication are exact as
+ * long as the result's scale is not cut, which the bounds on input (30 digits
+ * before and 20 after the point) keep far away.  Its division is not: it
+ * rounds to a scale chosen from the operands, and rounding that result again
+ * can go wrong by one unit in the last place.  So a quotient is taken from
+ * integer division, which is exact:
+ *
+ *		round(a / b, s) = sign * div(2 |a| 10^s + |b|, 2 |b|) / 10^s
+ *
+ * where the last step is a multiplication by 10^-s, exact again.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "number.h"
+#include "utils/builtins.h"
+
+static Numeric
+call1(PGFunction function, Numeric a)
+{
+	return DatumGetNumeric(DirectFunctionCall1(function, NumericGetDatum(a)));
+}
+
+static Numeric
+call2(PGFunction function, Numeric a, Numeric b)
+{
+	return DatumGetNumeric(DirectFunctionCall2(function, NumericGetDatum(a),
+											   NumericGetDatum(b)));
+}
+
+/* trims a fresh intermediate result and frees it */
+static Numeric
+trim_and_free(Numeric a)
+{
+	Numeric		result = call1(numeric_trim_scale, a);
+
+	pfree(a);
+	return result;
+}
+
+Numeric
+kpi_number_from_int(int64 value)
+{
+	return int64_to_numeric(value);
+}
+
+Numeric
+kpi_number_copy(Numeric a)
+{
+	Numeric		result = (Numeric) palloc(VARSIZE(a));
+
+	memcpy(result, a, VARSIZE(a));
+	return result;
+}
+
+Numeric
+kpi_number_trim(Numeric a)
+{
+	return call1(numeric_trim_scale, a);
+}
+
+Numeric
+kpi_number_add(Numeric a, Numeric b)
+{
+	return trim_and_free(call2(numeric_add, a, b));
+}
+
+Numeric
+kpi_number_subtract(Numeric a, Numeric b)
+{
+	return trim_and_free(call2(numeric_sub, a, b));
+}
+
+Numeric
+kpi_number_multiply(Numeric a, Numeric b)
+{
+	return trim_and_free(call2(numeric_mul, a, b));
+}
+
+Numeric
+kpi_number_negate(Numeric a)
+{
+	return trim_and_free(call1(numeric_uminus, a));
+}
+
+Numeric
+kpi_number_absolute(Numeric a)
+{
+	return trim_and_free(call1(numeric_abs, a));
+}
+
+int
+kpi_number_compare(Numeric a, Numeric b)
+{
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a),
+											 NumericGetDatum(b)));
+}
+
+int
+kpi_number_sign(Numeric a)
+{
+	Numeric		sign = call1(numeric_sign, a);
+	int			result = DatumGetInt32(DirectFunctionCall1(numeric_int4,
+														   NumericGetDatum(sign)));
+
+	pfree(sign);
+	return result;
+}
+
+bool
+kpi_number_same(Numeric a, Numeric b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return kpi_number_compare(a, b) == 0;
+}
+
+/* 10^exponent as a numeric without rounding; exponent may be negative */
+static Numeric
+power_of_ten(int exponent)
+{
+	char		text[32];
+
+	snprintf(text, sizeof(text), "1e%d", exponent);
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+											   ObjectIdGetDatum(InvalidOid),
+											   Int32GetDatum(-1)));
+}
+
+Numeric
+kpi_number_quotient(Numeric numerator, Numeric denominator)
+{
+	Numeric		two = int64_to_numeric(2);
+	Numeric		n = call1(numeric_abs, numerator);
+	Numeric		d = call1(numeric_abs, denominator);
+	Numeric		scaled = call2(numeric_mul, call2(numeric_mul, n, two),
+							   power_of_ten(KPI_QUOTIENT_SCALE));
+	Numeric		whole = call2(numeric_div_trunc, call2(numeric_add, scaled, d),
+							  call2(numeric_mul, d, two));
+	Numeric		result = call2(numeric_mul, whole, power_of_ten(-KPI_QUOTIENT_SCALE));
+
+	if (kpi_number_sign(numerator) * kpi_number_sign(denominator) < 0)
+		result = call1(numeric_uminus, result);
+	return call1(numeric_trim_scale, result);
+}
+
+Numeric
+kpi_number_round(Numeric a)
+{
+	Numeric		rounded;
+
+	rounded = DatumGetNumeric(DirectFunctionCall2(numeric_round, NumericGetDatum(a),
+												  Int32GetDatum(KPI_QUOTIENT_SCALE)));
+	return trim_and_free(rounded);
+}
+
+bool
+kpi_number_is_storable(Numeric a)
+{
+	Numeric		magnitude;
+	Numeric		trimmed;
+	bool		fits;
+
+	if (numeric_is_nan(a) || numeric_is_inf(a))
+		return false;
+	magnitude = call1(numeric_abs, a);
+	trimmed = kpi_number_trim(a);
+	fits = kpi_number_compare(magnitude, power_of_ten(KPI_NUMBER_MAX_INTEGER_DIGITS)) < 0 &&
+		DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(trimmed)))
+		<= KPI_NUMBER_MAX_SCALE;
+	pfree(magnitude);
+	pfree(trimmed);
+	return fits;
+}
+
+void
+kpi_number_check(Numeric a, const char *what)
+{
+	if (kpi_number_is_storable(a))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("%s %s cannot be stored", what,
+					DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(a)))),
+			 errdetail("Numbers must be finite, with at most %d digits before and %d after the decimal point.",
+					   KPI_NUMBER_MAX_INTEGER_DIGITS, KPI_NUMBER_MAX_SCALE)));
+}
