@@ -1,0 +1,30 @@
+/*
+ * compat.h
+ *		What differs between the server versions; nothing else may look at
+ *		PG_VERSION_NUM.
+ */
+#ifndef KPI_COMPAT_H
+#define KPI_COMPAT_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "nodes/nodes.h"
+
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#else
+/*
+ * 16 brought soft errors (commit d9f7f5d32).  Before it every error is raised,
+ * whatever the context; the return only quiets the compiler.
+ */
+#define ereturn(context, dummy_value, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+		return dummy_value; \
+	} while (0)
+#define SOFT_ERROR_OCCURRED(context)	((void) (context), false)
+#endif
+
+#endif							/* KPI_COMPAT_H */
