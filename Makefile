@@ -3,7 +3,7 @@ EXTENSION   = kpi_cascade
 EXTVERSION  = 0.2
 MODULE_big  = kpi_cascade
 OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
-HEADERS_LIST = $(wildcard src/*.h)
+SRC_HEADERS = $(wildcard src/*.h)
 
 # 0.1 was the types alone; everything else came with 0.2.
 PARTS_0_1   = $(sort $(wildcard sql/parts/0*.sql sql/parts/1*.sql))
@@ -19,7 +19,7 @@ endif
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(OBJS) $(OBJS:.o=.bc): $(HEADERS_LIST)
+$(OBJS) $(OBJS:.o=.bc): $(SRC_HEADERS)
 
 kpi_cascade--0.1.sql: $(PARTS_0_1)
 	cat $^ > $@
