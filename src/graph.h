@@ -1,0 +1,134 @@
+/*
+ * graph.h
+ *		KPIs, the links in force between them, and their topological order.
+ *
+ * Which links are in force depends on the day.  Between two days on which
+ * something begins or ends nothing changes: such a stretch is an epoch, and
+ * the links of an epoch are resolved once, when first asked for.
+ *
+ * Pure: the store hands over plain arrays, and nothing here reads a table.
+ */
+#ifndef KPI_GRAPH_H
+#define KPI_GRAPH_H
+
+#include "nodes/pg_list.h"
+#include "scoring.h"
+
+typedef enum KpiContributes
+{
+	KPI_LINK_VALUE,
+	KPI_LINK_NUMERATOR,
+	KPI_LINK_DENOMINATOR,
+	KPI_LINK_GROWTH,
+	KPI_LINK_SCORE,
+	KPI_LINK_ALIGNED
+} KpiContributes;
+
+typedef struct KpiUnit
+{
+	int64		unit_id;
+	DateADT		valid_from;		/* DATEVAL_NOBEGIN for open */
+	DateADT		valid_to;		/* DATEVAL_NOEND for open */
+} KpiUnit;
+
+typedef struct KpiPlacement		/* one row of unit_history */
+{
+	int64		unit_id;
+	DateADT		effective_from;
+	int64		parent_unit_id; /* 0: none */
+	Numeric		share;
+} KpiPlacement;
+
+typedef struct KpiKpi
+{
+	int64		kpi_id;
+	int64		unit_id;
+	int64		measure_id;
+	DateADT		valid_from;
+	DateADT		valid_to;
+	/* filled in by kpi_graph_build */
+	int			unit;
+	const KpiMeasure *measure;
+	DateADT		alive_from;		/* own validity and the unit's together */
+	DateADT		alive_to;
+	bool		feeds_growth;	/* is the child of a growth link on some day */
+} KpiKpi;
+
+typedef struct KpiLink
+{
+	int64		child_kpi_id;
+	int64		parent_kpi_id;
+	KpiContributes contributes;
+	Numeric		weight;
+	DateADT		valid_from;
+	DateADT		valid_to;
+} KpiLink;
+
+/* a link in force, explicit or implied, between KPIs by index */
+typedef struct KpiEdge
+{
+	int			child;
+	int			parent;
+	KpiContributes contributes;
+	Numeric		weight;
+	Numeric		magnitude;		/* |weight| */
+	bool		plain;			/* weight is 1 */
+} KpiEdge;
+
+/* what holds for one KPI throughout an epoch */
+typedef struct KpiNode
+{
+	bool		alive;
+	bool		is_growth;		/* a growth link is in force into it */
+	bool		has_ratio_links;	/* numerator or denominator links */
+	bool		is_computed;	/* no implied link reaches it */
+	int			level;			/* above all its children */
+	Numeric		flow_weight;	/* sum of |w| over value, numerator and denominator links; NULL: none */
+	Numeric		score_weight;	/* sum of w over score links; NULL: none */
+	int			first_down,
+				n_down;			/* its children, in KpiEpoch.down */
+	int			first_up,
+				n_up;			/* its parents, in KpiEpoch.up */
+} KpiNode;
+
+typedef struct KpiEpoch
+{
+	KpiNode    *nodes;			/* by KPI index */
+	KpiEdge    *edges;			/* ordered by parent: a node's children are adjacent */
+	int		   *up;				/* indexes into edges, ordered by child */
+	int			n_edges;
+} KpiEpoch;
+
+typedef struct KpiGraph KpiGraph;
+
+/*
+ * Builds a graph in the current memory context from arrays it takes over (and
+ * sorts).  Measures are referred to by pointer and must stay.
+ */
+extern KpiGraph *kpi_graph_build(KpiMeasure *measures, int n_measures,
+								 KpiUnit *units, int n_units,
+								 KpiPlacement *placements, int n_placements,
+								 KpiKpi *kpis, int n_kpis,
+								 KpiLink *links, int n_links);
+extern int	kpi_graph_size(const KpiGraph *graph);
+/* the index of a KPI, or -1 */
+extern int	kpi_graph_find(const KpiGraph *graph, int64 kpi_id);
+extern const KpiKpi *kpi_graph_kpi(const KpiGraph *graph, int kpi);
+extern bool kpi_graph_alive(const KpiGraph *graph, int kpi, KpiPeriod period);
+/*
+ * The links in force on a day; stays valid until the graph is freed or many
+ * other epochs have been asked for (KPI_GRAPH_MAX_EPOCHS): look it up again
+ * rather than keep it.  Raises when the links of that day form a cycle.
+ */
+extern const KpiEpoch *kpi_graph_epoch(KpiGraph *graph, DateADT day);
+
+#define KPI_GRAPH_MAX_EPOCHS	64
+
+/* the KPIs of a unit (of one measure, or 0 for all), as a list of ints */
+extern List *kpi_graph_kpis_of_unit(const KpiGraph *graph, int64 unit_id, int64 measure_id);
+/* the same of all units above it on any day, the unit itself left out */
+extern List *kpi_graph_kpis_above(const KpiGraph *graph, int64 unit_id, int64 measure_id);
+/* the KPIs of a measure */
+extern List *kpi_graph_kpis_of_measure(const KpiGraph *graph, int64 measure_id);
+
+#endif							/* KPI_GRAPH_H */
