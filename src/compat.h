@@ -27,4 +27,11 @@
 #define SOFT_ERROR_OCCURRED(context)	((void) (context), false)
 #endif
 
+/* 16 added a context for soft errors to make_range() */
+#if PG_VERSION_NUM >= 160000
+#define kpi_make_range(typcache, lower, upper)	make_range(typcache, lower, upper, false, NULL)
+#else
+#define kpi_make_range(typcache, lower, upper)	make_range(typcache, lower, upper, false)
+#endif
+
 #endif							/* KPI_COMPAT_H */

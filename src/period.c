@@ -273,6 +273,19 @@ kpi_period_compare(KpiPeriod a, KpiPeriod b)
 	return (a > b) - (a < b);
 }
 
+int
+kpi_period_compare_shifted(KpiPeriod a, KpiPeriod b, int64 n)
+{
+	int64		difference;
+
+	if (kpi_period_grain(a) != kpi_period_grain(b))
+		return kpi_period_compare(a, b);
+	difference = ordinal_of(a) - (ordinal_of(b) + n * width_of(kpi_period_grain(b)));
+	if (difference == 0)
+		difference = kpi_period_fiscal_start(a) - kpi_period_fiscal_start(b);
+	return (difference > 0) - (difference < 0);
+}
+
 KpiPeriod
 kpi_period_enclosing(KpiPeriod period, KpiGrain grain, int fiscal_start)
 {

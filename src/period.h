@@ -83,6 +83,8 @@ extern DateADT kpi_period_first_day(KpiPeriod period);
 extern DateADT kpi_period_last_day(KpiPeriod period);
 /* <0, 0, >0 */
 extern int	kpi_period_compare(KpiPeriod a, KpiPeriod b);
+/* a compared with b shifted by n, an int32, as if there were no end to the range */
+extern int	kpi_period_compare_shifted(KpiPeriod a, KpiPeriod b, int64 n);
 /*
  * The single period of a coarser or the same grain that encloses period;
  * KPI_PERIOD_NONE where there is none: for a finer grain, from a week to
