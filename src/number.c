@@ -15,9 +15,12 @@
  */
 #include "postgres.h"
 
+#include "digits.h"
 #include "fmgr.h"
 #include "number.h"
 #include "utils/builtins.h"
+
+#define MAX_PLACES		16383	/* numeric keeps no more after the point */
 
 static Numeric
 call1(PGFunction function, Numeric a)
@@ -32,12 +35,24 @@ call2(PGFunction function, Numeric a, Numeric b)
 											   NumericGetDatum(b)));
 }
 
-/* trims a fresh intermediate result and frees it */
+/* also false for what is not finite */
+static bool
+is_trimmed(Numeric a)
+{
+	KpiDigits	digits = kpi_digits_of(a);
+
+	return !digits.special && digits.places == kpi_digits_places_needed(&digits);
+}
+
+/* trims a fresh result, in place of which it returns another if need be */
 static Numeric
 trim_and_free(Numeric a)
 {
-	Numeric		result = call1(numeric_trim_scale, a);
+	Numeric		result;
 
+	if (is_trimmed(a))
+		return a;
+	result = call1(numeric_trim_scale, a);
 	pfree(a);
 	return result;
 }
@@ -60,7 +75,7 @@ kpi_number_copy(Numeric a)
 Numeric
 kpi_number_trim(Numeric a)
 {
-	return call1(numeric_trim_scale, a);
+	return is_trimmed(a) ? kpi_number_copy(a) : call1(numeric_trim_scale, a);
 }
 
 Numeric
@@ -78,6 +93,14 @@ kpi_number_subtract(Numeric a, Numeric b)
 Numeric
 kpi_number_multiply(Numeric a, Numeric b)
 {
+	KpiDigits	da = kpi_digits_of(a);
+	KpiDigits	db = kpi_digits_of(b);
+
+	/* numeric_mul would round */
+	if (!da.special && !db.special && da.places + db.places > MAX_PLACES)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("product has more than %d digits after the decimal point", MAX_PLACES)));
 	return trim_and_free(call2(numeric_mul, a, b));
 }
 
@@ -103,12 +126,10 @@ kpi_number_compare(Numeric a, Numeric b)
 int
 kpi_number_sign(Numeric a)
 {
-	Numeric		sign = call1(numeric_sign, a);
-	int			result = DatumGetInt32(DirectFunctionCall1(numeric_int4,
-														   NumericGetDatum(sign)));
+	KpiDigits	digits = kpi_digits_of(a);
 
-	pfree(sign);
-	return result;
+	Assert(!digits.special);
+	return digits.count == 0 ? 0 : digits.negative ? -1 : 1;
 }
 
 bool
@@ -161,20 +182,16 @@ kpi_number_round(Numeric a)
 bool
 kpi_number_is_storable(Numeric a)
 {
-	Numeric		magnitude;
-	Numeric		trimmed;
-	bool		fits;
+	KpiDigits	digits = kpi_digits_of(a);
 
-	if (numeric_is_nan(a) || numeric_is_inf(a))
+	if (digits.special)
 		return false;
-	magnitude = call1(numeric_abs, a);
-	trimmed = kpi_number_trim(a);
-	fits = kpi_number_compare(magnitude, power_of_ten(KPI_NUMBER_MAX_INTEGER_DIGITS)) < 0 &&
-		DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(trimmed)))
-		<= KPI_NUMBER_MAX_SCALE;
-	pfree(magnitude);
-	pfree(trimmed);
-	return fits;
+	if (digits.count == 0)
+		return true;
+	if (kpi_digits_places_needed(&digits) > KPI_NUMBER_MAX_SCALE)
+		return false;
+	return (digits.weight + 1) * KPI_DIGITS_PER_WORD -
+		kpi_digits_leading_zeros(kpi_digits_word(&digits, 0)) <= KPI_NUMBER_MAX_INTEGER_DIGITS;
 }
 
 void

@@ -1,16 +1,18 @@
 /*
  * tally.c
- *		kpi_tally: arithmetic on the working form, and the frozen disk form.
+ *		kpi_tally: arithmetic on the working form, its order, the text form and the
+ *		frozen disk form.
  *
- * Layout of the varlena's data, version 1 (words are 16 bits, in the machine's
- * byte order; the binary form on the wire is the same in network order):
+ * Layout of the varlena's data, version 1 (frozen):
  *
  *		byte 0		version, 1
  *		byte 1		flags, see below; all others are reserved and 0
  *		then		n, sum of v, sum of w, sum of v*w, minimum, maximum, each
- *					unless a flag says otherwise as one word that counts the
- *					words to follow, and those words: a trimmed numeric as the
- *					server stores it, without its length word
+ *					unless a flag says otherwise.  On disk that is a 16-bit
+ *					word that counts the words to follow, and those words: a
+ *					trimmed numeric as the server stores it, without its
+ *					length; all in the machine's byte order.  On the wire it is
+ *					the binary form of a trimmed numeric.
  *
  *		0x01		extremes are unknown: minimum and maximum are left out
  *		0x02		extremes are there; if neither bit is set, nothing that has
@@ -26,18 +28,15 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "tally.h"
-
-#define TALLY_VERSION			1
-
-#define TALLY_EXTREMES_UNKNOWN	0x01
-#define TALLY_HAS_EXTREMES		0x02
-#define TALLY_WEIGHT_IS_N		0x04
-#define TALLY_PRODUCT_IS_VALUE	0x08
-#define TALLY_ONE_EXTREME		0x10
-#define TALLY_ALL_FLAGS			0x1F
+#include "utils/builtins.h"
 
 #define TALLY_FIELDS			6
+
+/* what numeric holds in any case */
+#define TEXT_MAX_BEFORE_POINT	131072
+#define TEXT_MAX_AFTER_POINT	16383
 
 typedef struct Reader
 {
@@ -167,6 +166,143 @@ kpi_tally_equal(const KpiTally *a, const KpiTally *b)
 		kpi_number_same(a->maximum, b->maximum);
 }
 
+/* Nothing observed comes before known extremes, and those before unknown ones. */
+static int
+extremes_rank(const KpiTally *tally)
+{
+	return tally->extremes_unknown ? 2 : tally->minimum != NULL ? 1 : 0;
+}
+
+int
+kpi_tally_compare(const KpiTally *a, const KpiTally *b)
+{
+	int			order = kpi_number_compare(a->n, b->n);
+
+	if (order == 0)
+		order = kpi_number_compare(a->sum_value, b->sum_value);
+	if (order == 0)
+		order = kpi_number_compare(a->sum_weight, b->sum_weight);
+	if (order == 0)
+		order = kpi_number_compare(a->sum_product, b->sum_product);
+	if (order == 0)
+		order = extremes_rank(a) - extremes_rank(b);
+	if (order == 0 && a->minimum != NULL)
+		order = kpi_number_compare(a->minimum, b->minimum);
+	if (order == 0 && a->minimum != NULL)
+		order = kpi_number_compare(a->maximum, b->maximum);
+	return order;
+}
+
+/* ---- the text form, {n=3,value=6,weight=3,product=12,min=1,max=3} ---- */
+
+static void
+write_number(StringInfo text, const char *key, Numeric number)
+{
+	appendStringInfo(text, "%s%s", key,
+					 DatumGetCString(DirectFunctionCall1(numeric_out,
+														 NumericGetDatum(number))));
+}
+
+char *
+kpi_tally_to_text(const KpiTally *tally)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	write_number(&text, "{n=", tally->n);
+	write_number(&text, ",value=", tally->sum_value);
+	write_number(&text, ",weight=", tally->sum_weight);
+	write_number(&text, ",product=", tally->sum_product);
+	if (tally->extremes_unknown)
+		appendStringInfoString(&text, ",min=?,max=?");
+	else if (tally->minimum != NULL)
+	{
+		write_number(&text, ",min=", tally->minimum);
+		write_number(&text, ",max=", tally->maximum);
+	}
+	appendStringInfoChar(&text, '}');
+	return text.data;
+}
+
+static bool
+skip_word(const char **at, const char *word)
+{
+	size_t		length = strlen(word);
+
+	if (strncmp(*at, word, length) != 0)
+		return false;
+	*at += length;
+	return true;
+}
+
+static void
+skip_space(const char **at)
+{
+	*at += strspn(*at, " \t\n\r\f\v");
+}
+
+/* key and a plain decimal number, never more digits than numeric takes */
+static bool
+parse_number(const char **at, const char *key, Numeric *number)
+{
+	const char *start;
+	size_t		before;
+	size_t		after = 0;
+	char	   *copy;
+	Numeric		untrimmed;
+
+	if (!skip_word(at, key))
+		return false;
+	start = *at;
+	skip_word(at, "-");
+	before = strspn(*at, "0123456789");
+	*at += before;
+	if (skip_word(at, "."))
+	{
+		after = strspn(*at, "0123456789");
+		*at += after;
+		if (after == 0)
+			return false;
+	}
+	if (before == 0 || before > TEXT_MAX_BEFORE_POINT || after > TEXT_MAX_AFTER_POINT)
+		return false;
+	copy = pnstrdup(start, *at - start);
+	untrimmed = DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(copy),
+													ObjectIdGetDatum(InvalidOid),
+													Int32GetDatum(-1)));
+	*number = kpi_number_trim(untrimmed);
+	pfree(untrimmed);
+	pfree(copy);
+	return true;
+}
+
+bool
+kpi_tally_from_text(const char *text, KpiTally *tally)
+{
+	const char *at = text;
+
+	memset(tally, 0, sizeof(*tally));
+	skip_space(&at);
+	if (!parse_number(&at, "{n=", &tally->n) ||
+		!parse_number(&at, ",value=", &tally->sum_value) ||
+		!parse_number(&at, ",weight=", &tally->sum_weight) ||
+		!parse_number(&at, ",product=", &tally->sum_product))
+		return false;
+	if (skip_word(&at, ",min=?,max=?"))
+		tally->extremes_unknown = true;
+	else if (*at == ',' &&
+			 (!parse_number(&at, ",min=", &tally->minimum) ||
+			  !parse_number(&at, ",max=", &tally->maximum) ||
+			  kpi_number_compare(tally->minimum, tally->maximum) > 0))
+		return false;
+	if (!skip_word(&at, "}"))
+		return false;
+	skip_space(&at);
+	return *at == '\0';
+}
+
+/* ---- the disk form ---- */
+
 struct varlena *
 kpi_tally_pack(const KpiTally *tally)
 {
@@ -180,21 +316,21 @@ kpi_tally_pack(const KpiTally *tally)
 	fields[count++] = kpi_number_trim(tally->n);
 	fields[count++] = kpi_number_trim(tally->sum_value);
 	if (kpi_number_same(tally->sum_weight, tally->n))
-		flags |= TALLY_WEIGHT_IS_N;
+		flags |= KPI_TALLY_WEIGHT_IS_N;
 	else
 		fields[count++] = kpi_number_trim(tally->sum_weight);
 	if (kpi_number_same(tally->sum_product, tally->sum_value))
-		flags |= TALLY_PRODUCT_IS_VALUE;
+		flags |= KPI_TALLY_PRODUCT_IS_VALUE;
 	else
 		fields[count++] = kpi_number_trim(tally->sum_product);
 	if (tally->extremes_unknown)
-		flags |= TALLY_EXTREMES_UNKNOWN;
+		flags |= KPI_TALLY_EXTREMES_UNKNOWN;
 	else if (tally->minimum != NULL)
 	{
-		flags |= TALLY_HAS_EXTREMES;
+		flags |= KPI_TALLY_HAS_EXTREMES;
 		fields[count++] = kpi_number_trim(tally->minimum);
 		if (kpi_number_same(tally->maximum, tally->minimum))
-			flags |= TALLY_ONE_EXTREME;
+			flags |= KPI_TALLY_ONE_EXTREME;
 		else
 			fields[count++] = kpi_number_trim(tally->maximum);
 	}
@@ -204,7 +340,7 @@ kpi_tally_pack(const KpiTally *tally)
 	packed = (struct varlena *) palloc(size);
 	SET_VARSIZE(packed, size);
 	at = VARDATA(packed);
-	*at++ = TALLY_VERSION;
+	*at++ = KPI_TALLY_VERSION;
 	*at++ = (char) flags;
 	for (int i = 0; i < count; i++)
 	{
@@ -261,7 +397,7 @@ kpi_tally_unpack(const struct varlena *packed, KpiTally *tally)
 		report_damage();
 	version = (uint8) *reader.at++;
 	flags = (uint8) *reader.at++;
-	if (version != TALLY_VERSION || (flags & ~TALLY_ALL_FLAGS) != 0)
+	if (version != KPI_TALLY_VERSION || (flags & ~KPI_TALLY_ALL_FLAGS) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("stored kpi_tally has version %d and flags %d, which this library cannot read",
@@ -269,17 +405,17 @@ kpi_tally_unpack(const struct varlena *packed, KpiTally *tally)
 
 	tally->n = read_number(&reader);
 	tally->sum_value = read_number(&reader);
-	tally->sum_weight = (flags & TALLY_WEIGHT_IS_N) ?
+	tally->sum_weight = (flags & KPI_TALLY_WEIGHT_IS_N) ?
 		kpi_number_copy(tally->n) : read_number(&reader);
-	tally->sum_product = (flags & TALLY_PRODUCT_IS_VALUE) ?
+	tally->sum_product = (flags & KPI_TALLY_PRODUCT_IS_VALUE) ?
 		kpi_number_copy(tally->sum_value) : read_number(&reader);
-	tally->extremes_unknown = (flags & TALLY_EXTREMES_UNKNOWN) != 0;
+	tally->extremes_unknown = (flags & KPI_TALLY_EXTREMES_UNKNOWN) != 0;
 	tally->minimum = NULL;
 	tally->maximum = NULL;
-	if (flags & TALLY_HAS_EXTREMES)
+	if (flags & KPI_TALLY_HAS_EXTREMES)
 	{
 		tally->minimum = read_number(&reader);
-		tally->maximum = (flags & TALLY_ONE_EXTREME) ?
+		tally->maximum = (flags & KPI_TALLY_ONE_EXTREME) ?
 			kpi_number_copy(tally->minimum) : read_number(&reader);
 	}
 	if (reader.at != reader.end)

@@ -18,6 +18,16 @@
 #include "postgres.h"
 #include "number.h"
 
+/* The first two bytes of the disk and wire forms; explained in tally.c. */
+#define KPI_TALLY_VERSION			1
+
+#define KPI_TALLY_EXTREMES_UNKNOWN	0x01
+#define KPI_TALLY_HAS_EXTREMES		0x02
+#define KPI_TALLY_WEIGHT_IS_N		0x04
+#define KPI_TALLY_PRODUCT_IS_VALUE	0x08
+#define KPI_TALLY_ONE_EXTREME		0x10
+#define KPI_TALLY_ALL_FLAGS			0x1F
+
 typedef struct KpiTally
 {
 	Numeric		n;				/* number of observations, scaled with the tally */
@@ -45,6 +55,13 @@ extern void kpi_tally_subtract(KpiTally *into, const KpiTally *from);
 extern void kpi_tally_scale(KpiTally *tally, Numeric factor);
 /* same figures and same flag */
 extern bool kpi_tally_equal(const KpiTally *a, const KpiTally *b);
+
+/* some total order in which only equal tallies compare as 0: <0, 0, >0 */
+extern int	kpi_tally_compare(const KpiTally *a, const KpiTally *b);
+
+/* the text form in a palloc'd string, and back: false on malformed input, no error */
+extern char *kpi_tally_to_text(const KpiTally *tally);
+extern bool kpi_tally_from_text(const char *text, KpiTally *tally);
 
 /* the disk form (a palloc'd varlena), and back; reading allocates in CurrentMemoryContext */
 extern struct varlena *kpi_tally_pack(const KpiTally *tally);

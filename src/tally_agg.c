@@ -1,0 +1,240 @@
+/*
+ * tally_agg.c
+ *		The aggregates over tallies, and the expanded object they keep.
+ *
+ * The state type is kpi_tally itself, so that engines that spread a query over
+ * nodes can move states around; but while it accumulates, a state is an
+ * expanded object around an accumulator, which the executor hands from step to
+ * step by reference.  It is packed once, when somebody wants the flat form.
+ *
+ * The inverse steps of moving aggregates take sums off exactly.  A minimum or
+ * maximum cannot be taken off: where the row that leaves touches one, or where
+ * the last row leaves, they answer null, on which the executor computes the
+ * frame afresh.
+ */
+#include "postgres.h"
+
+#include "accumulator.h"
+#include "fmgr.h"
+#include "tally.h"
+#include "utils/expandeddatum.h"
+#include "utils/memutils.h"
+
+#define EXPANDED_TALLY_MAGIC	0x6b706974
+
+typedef struct ExpandedTally
+{
+	ExpandedObjectHeader header;	/* must be first */
+	int			magic;
+	int64		inputs;			/* rows taken in; -1: not known */
+	KpiAccumulator accumulator;
+	struct varlena *packed;		/* the flat form, or NULL when out of date */
+} ExpandedTally;
+
+static Size flat_size_of_expanded(ExpandedObjectHeader *header);
+static void flatten_expanded(ExpandedObjectHeader *header, void *result, Size size);
+
+static const ExpandedObjectMethods expanded_tally_methods = {
+	flat_size_of_expanded,
+	flatten_expanded
+};
+
+static Size
+flat_size_of_expanded(ExpandedObjectHeader *header)
+{
+	ExpandedTally *state = (ExpandedTally *) header;
+
+	Assert(state->magic == EXPANDED_TALLY_MAGIC);
+	if (state->packed == NULL)
+	{
+		KpiTally   *tally = kpi_accumulator_settle(&state->accumulator);
+		MemoryContext old = MemoryContextSwitchTo(header->eoh_context);
+
+		state->packed = kpi_tally_pack(tally);
+		MemoryContextSwitchTo(old);
+	}
+	return VARSIZE(state->packed);
+}
+
+static void
+flatten_expanded(ExpandedObjectHeader *header, void *result, Size size)
+{
+	ExpandedTally *state = (ExpandedTally *) header;
+
+	Assert(state->packed != NULL && VARSIZE(state->packed) == size);
+	memcpy(result, state->packed, size);
+}
+
+static ExpandedTally *
+new_state(MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "expanded kpi_tally",
+												  ALLOCSET_START_SMALL_SIZES);
+	ExpandedTally *state = MemoryContextAlloc(context, sizeof(ExpandedTally));
+
+	EOH_init_header(&state->header, &expanded_tally_methods, context);
+	state->magic = EXPANDED_TALLY_MAGIC;
+	state->inputs = 0;
+	state->packed = NULL;
+	kpi_accumulator_init(&state->accumulator, context);
+	return state;
+}
+
+/* The state in argument 0, ready to be changed; a new one where it is null. */
+static ExpandedTally *
+state_argument(FunctionCallInfo fcinfo)
+{
+	MemoryContext parent = CurrentMemoryContext;
+	ExpandedTally *state;
+	KpiTally	tally;
+
+	if (!PG_ARGISNULL(0) && VARATT_IS_EXTERNAL_EXPANDED_RW(PG_GETARG_POINTER(0)))
+	{
+		state = (ExpandedTally *) DatumGetEOHP(PG_GETARG_DATUM(0));
+		Assert(state->magic == EXPANDED_TALLY_MAGIC);
+		if (state->packed != NULL)
+		{
+			pfree(state->packed);
+			state->packed = NULL;
+		}
+		return state;
+	}
+
+	AggCheckCallContext(fcinfo, &parent);
+	state = new_state(parent);
+	if (!PG_ARGISNULL(0))
+	{
+		kpi_tally_unpack(PG_GETARG_VARLENA_PP(0), &tally);
+		kpi_accumulator_merge(&state->accumulator, &tally);
+		state->inputs = -1;
+	}
+	return state;
+}
+
+#define PG_RETURN_STATE(state)	PG_RETURN_DATUM(EOHPGetRWDatum(&(state)->header))
+
+static Datum
+unchanged(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+static void
+count_input(ExpandedTally *state)
+{
+	if (state->inputs >= 0)
+		state->inputs++;
+}
+
+/*
+ * Takes off what was merged before.  False where the state that stays behind
+ * is not known: nothing of it has changed then.
+ */
+static bool
+take_off(ExpandedTally *state, const KpiTally *leaving)
+{
+	KpiTally   *tally = kpi_accumulator_settle(&state->accumulator);
+	Numeric		minimum = tally->minimum;
+	Numeric		maximum = tally->maximum;
+	MemoryContext old;
+
+	if (state->inputs <= 1 || tally->extremes_unknown || leaving->extremes_unknown)
+		return false;
+	if (leaving->minimum != NULL &&
+		(minimum == NULL ||
+		 kpi_number_compare(leaving->minimum, minimum) <= 0 ||
+		 kpi_number_compare(leaving->maximum, maximum) >= 0))
+		return false;
+	state->inputs--;
+	old = MemoryContextSwitchTo(state->header.eoh_context);
+	tally->minimum = NULL;
+	tally->maximum = NULL;
+	kpi_tally_subtract(tally, leaving);
+	tally->minimum = minimum;
+	tally->maximum = maximum;
+	tally->extremes_unknown = false;
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* ---- one observation: (state, value [, weight]) ---- */
+
+static bool
+has_null_observation(FunctionCallInfo fcinfo)
+{
+	return PG_ARGISNULL(1) || (PG_NARGS() > 2 && PG_ARGISNULL(2));
+}
+
+PG_FUNCTION_INFO_V1(kpi_tally_observe_step);
+Datum
+kpi_tally_observe_step(PG_FUNCTION_ARGS)
+{
+	ExpandedTally *state;
+	struct varlena *value;
+	struct varlena *weight = NULL;
+
+	if (has_null_observation(fcinfo))
+		return unchanged(fcinfo);
+	state = state_argument(fcinfo);
+	value = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1));
+	if (PG_NARGS() > 2)
+		weight = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(2));
+	kpi_accumulator_observe(&state->accumulator, value, weight);
+	count_input(state);
+	PG_RETURN_STATE(state);
+}
+
+PG_FUNCTION_INFO_V1(kpi_tally_observe_inverse);
+Datum
+kpi_tally_observe_inverse(PG_FUNCTION_ARGS)
+{
+	ExpandedTally *state;
+	KpiTally	leaving;
+	Numeric		weight;
+
+	if (has_null_observation(fcinfo))
+		return unchanged(fcinfo);
+	state = state_argument(fcinfo);
+	weight = PG_NARGS() > 2 ? PG_GETARG_NUMERIC(2) : kpi_number_from_int(1);
+	kpi_tally_init(&leaving);
+	kpi_tally_observe(&leaving, PG_GETARG_NUMERIC(1), weight);
+	if (!take_off(state, &leaving))
+		PG_RETURN_NULL();
+	PG_RETURN_STATE(state);
+}
+
+/* ---- a tally: (state, tally), also the combine step of all ---- */
+
+PG_FUNCTION_INFO_V1(kpi_tally_merge_step);
+Datum
+kpi_tally_merge_step(PG_FUNCTION_ARGS)
+{
+	ExpandedTally *state;
+	KpiTally	tally;
+
+	if (PG_ARGISNULL(1))
+		return unchanged(fcinfo);
+	state = state_argument(fcinfo);
+	kpi_tally_unpack(PG_GETARG_VARLENA_PP(1), &tally);
+	kpi_accumulator_merge(&state->accumulator, &tally);
+	count_input(state);
+	PG_RETURN_STATE(state);
+}
+
+PG_FUNCTION_INFO_V1(kpi_tally_merge_inverse);
+Datum
+kpi_tally_merge_inverse(PG_FUNCTION_ARGS)
+{
+	ExpandedTally *state;
+	KpiTally	leaving;
+
+	if (PG_ARGISNULL(1))
+		return unchanged(fcinfo);
+	state = state_argument(fcinfo);
+	kpi_tally_unpack(PG_GETARG_VARLENA_PP(1), &leaving);
+	if (!take_off(state, &leaving))
+		PG_RETURN_NULL();
+	PG_RETURN_STATE(state);
+}
