@@ -1,0 +1,180 @@
+-- A small group of companies, from corporate objectives down to eight teams, and
+-- two years of figures.  Everything here is plain SQL against the tables and
+-- entry views that any application would use.
+
+CREATE EXTENSION kpi_cascade;
+
+BEGIN;
+
+-- The organisation -----------------------------------------------------------
+-- A unit's level follows from its place: corporate, business_unit, department,
+-- team.  Parents and children may come in one statement, in any order.
+-- Cloud is a joint venture of which 60 % are ours: that part of it flows up.
+
+INSERT INTO kpi.unit (path, code, name, owner, share) VALUES
+    ('acme',                        'ACME',   'Acme Group',          'Ines Ortega',    1),
+    ('acme.retail',                 'RET',    'Retail',              'Tom Becker',     1),
+    ('acme.cloud',                  'CLD',    'Cloud (60 %)',        'Mei Tanaka',     0.6),
+    ('acme.retail.sales',           'RET-S',  'Retail Sales',        'Aisha Khan',     1),
+    ('acme.retail.service',         'RET-C',  'Retail Service',      'Jonas Weber',    1),
+    ('acme.cloud.sales',            'CLD-S',  'Cloud Sales',         'Lucia Romano',   1),
+    ('acme.cloud.platform',         'CLD-P',  'Cloud Platform',      'Pavel Novak',    1),
+    ('acme.retail.sales.north',     'RS-N',   'Sales North',         'Freya Lind',     1),
+    ('acme.retail.sales.south',     'RS-S',   'Sales South',         'Marco Conti',    1),
+    ('acme.retail.service.hotline', 'RC-H',   'Hotline',             'Nadia Haddad',   1),
+    ('acme.retail.service.stores',  'RC-S',   'Stores',              'Oskar Berg',     1),
+    ('acme.cloud.sales.emea',       'CS-E',   'Cloud Sales EMEA',    'Clara Dubois',   1),
+    ('acme.cloud.sales.apac',       'CS-A',   'Cloud Sales APAC',    'Kenji Mori',     1),
+    ('acme.cloud.platform.core',    'CP-C',   'Platform Core',       'Sam Okafor',     1),
+    ('acme.cloud.platform.edge',    'CP-E',   'Platform Edge',       'Ewa Zielinska',  1);
+
+-- The measures ---------------------------------------------------------------
+-- The rules of each number: how it adds up over units (rollup) and over time
+-- (time_rollup), which way is good, and how it is scored against its target.
+
+INSERT INTO kpi.measure (code, name, unit_of_measure, direction, rollup, time_rollup, scoring, multiplier, apply_share, exceeded_from) VALUES
+    -- money: adds up over units and months
+    ('revenue',      'Revenue',               'EUR',     'higher', 'sum',           'pool', 'ratio', 1,   true,  1.05),
+    -- one fact per deal: the number of facts is the number
+    ('deals',        'Deals won',             'deals',   'higher', 'count',         'pool', 'ratio', 1,   false, 1.1),
+    -- a mean of means would be wrong: each answer counts once
+    ('nps',          'Net promoter score',    'points',  'higher', 'weighted_mean', 'pool', 'ratio', 1,   true,  NULL),
+    -- every team's report counts the same
+    ('training',     'Training hours a head', 'hours',   'higher', 'mean',          'pool', 'ratio', 1,   true,  NULL),
+    -- 100 * defects / deliveries
+    ('defect_rate',  'Defect rate',           '%',       'lower',  'ratio',         'pool', 'ratio', 100, true,  NULL),
+    -- as good as the worst of all
+    ('availability', 'Lowest availability',   '%',       'higher', 'min',           'pool', 'step',  1,   true,  NULL),
+    ('lead_time',    'Longest lead time',     'days',    'lower',  'max',           'pool', 'ratio', 1,   true,  NULL),
+    -- a stock: adds up over units, but a quarter ends with its last month
+    ('headcount',    'Headcount',             'people',  'higher', 'sum',           'last', 'range', 1,   false, NULL);
+
+-- Two that are computed from other KPIs of the same unit, and an objective that
+-- has no figures of its own and lives from the scores of others.
+INSERT INTO kpi.measure (code, name, unit_of_measure, rollup, scoring, multiplier, rolls_up, result_weight) VALUES
+    ('revenue_per_head', 'Revenue per head',          'EUR', 'ratio', 'ratio', 1,   false, 1),
+    ('revenue_growth',   'Revenue growth, last year', '%',   'none',  'ratio', 100, false, 1),
+    ('customer_focus',   'Customers stay with us',    NULL,  'none',  'ratio', 1,   false, 0);
+
+-- The KPIs: which measure at which unit ----------------------------------------
+-- With none beneath it, a level simply has no such KPI, and the values skip it.
+
+SELECT kpi.deploy(m, 'acme')
+FROM unnest('{revenue, nps, training, defect_rate, availability, lead_time, headcount}'::text[]) AS m;
+SELECT kpi.deploy('deals', 'acme.retail.sales'), kpi.deploy('deals', 'acme.cloud.sales');
+SELECT kpi.deploy('deals', 'acme', '{1,2}');
+SELECT kpi.deploy('revenue_per_head', 'acme', '{1,2}'),
+       kpi.deploy('revenue_growth', 'acme', '{1,2}'),
+       kpi.deploy('customer_focus', 'acme', '{1}');
+
+-- The links ------------------------------------------------------------------
+-- A measure flows up its own tree without any.  These say what computes what.
+
+SELECT kpi.link_kpi(u, 'revenue',   u, 'revenue_per_head', 'numerator'),
+       kpi.link_kpi(u, 'headcount', u, 'revenue_per_head', 'denominator'),
+       kpi.link_kpi(u, 'revenue',   u, 'revenue_growth',   'growth')
+FROM unnest('{acme, acme.retail, acme.cloud}'::text[]) AS u;
+
+SELECT kpi.link_kpi('acme', 'nps',          'acme', 'customer_focus', 'score', 0.5),
+       kpi.link_kpi('acme', 'defect_rate',  'acme', 'customer_focus', 'score', 0.3),
+       kpi.link_kpi('acme', 'availability', 'acme', 'customer_focus', 'score', 0.2);
+
+-- The figures ------------------------------------------------------------------
+-- Made up by arithmetic, the same on every machine: t numbers the teams, i the
+-- months.  Only teams report; every other level adds up.
+
+CREATE TEMPORARY TABLE report ON COMMIT DROP AS
+SELECT u.unit, t, i,
+       to_char(date '2025-01-01' + make_interval(months => i), 'YYYY-MM') AS period,
+       (i * 7 + t * 5) % 11 AS swing,
+       reference_size
+FROM (VALUES (1, 'acme.retail.sales.north',     420), (2, 'acme.retail.sales.south',   360),
+             (3, 'acme.retail.service.hotline',  60), (4, 'acme.retail.service.stores', 240),
+             (5, 'acme.cloud.sales.emea',       310), (6, 'acme.cloud.sales.apac',     270),
+             (7, 'acme.cloud.platform.core',     90), (8, 'acme.cloud.platform.edge',   80)
+     ) AS u(t, unit, reference_size),
+     generate_series(0, 23) AS i;
+
+INSERT INTO kpi.fact_entry (unit, measure, period, value, reference)
+SELECT unit, 'revenue', period,
+       -- 1 % growth a month, a good last quarter, and the team's own ups and downs
+       reference_size * (1000 + 10 * i) + CASE WHEN i % 12 >= 9 THEN 30000 ELSE 0 END + (swing - 5) * 4250.5,
+       format('erp/%s/%s', unit, period)      -- our own key: the load can be repeated
+FROM report;
+
+INSERT INTO kpi.fact_entry (unit, measure, period, value, note)
+SELECT unit, 'deals', period, 5000 + 100 * n, 'deal ' || n
+FROM report, generate_series(1, 3 + swing / 3) AS n
+WHERE unit LIKE '%.sales.%';
+
+-- value is the mean, weight the number of answers behind it
+INSERT INTO kpi.fact_entry (unit, measure, period, value, weight)
+SELECT unit, 'nps', period, 30 + swing * 1.5 + t, 20 + 6 * swing + reference_size / 10
+FROM report;
+
+-- the hotline reported no training in the summer of 2026: see coverage
+INSERT INTO kpi.fact_entry (unit, measure, period, value)
+SELECT unit, 'training', period, 2 + (swing + t) % 4
+FROM report
+WHERE NOT (unit = 'acme.retail.service.hotline' AND period BETWEEN '2026-07' AND '2026-08');
+
+-- value is the numerator, weight the denominator
+INSERT INTO kpi.fact_entry (unit, measure, period, value, weight)
+SELECT unit, 'defect_rate', period, 2 + swing % 5, 120 + 10 * t + swing
+FROM report;
+
+INSERT INTO kpi.fact_entry (unit, measure, period, value)
+SELECT unit, 'availability', period, 99.95 - swing * 0.05 FROM report
+UNION ALL
+SELECT unit, 'lead_time', period, 3 + t % 3 + swing * 0.5 FROM report
+UNION ALL
+SELECT unit, 'headcount', period, 6 + t + i / 4 FROM report;
+
+-- A single figure, from an application, on the day it happened.
+SELECT kpi.record_fact('RS-N', 'revenue', date '2026-09-17', 18250, note => 'late booking');
+
+-- The targets ------------------------------------------------------------------
+-- By month at every unit; quarters and years follow from them.  Revenue targets
+-- add up the tree, Cloud's with our share.
+
+INSERT INTO kpi.target_entry (unit, measure, period, value)
+SELECT u.path::text, 'revenue', r.period,
+       sum(r.reference_size * (1010 + 10 * r.i)
+           * CASE WHEN u.path = 'acme' AND r.unit LIKE 'acme.cloud.%' THEN 0.6 ELSE 1 END)
+FROM report r JOIN kpi.unit u ON u.path @> r.unit::kpi_path
+GROUP BY u.path, r.period;
+
+INSERT INTO kpi.target_entry (unit, measure, period, value)
+SELECT u.path::text, m.measure, p.period, m.value
+FROM kpi.unit u,
+     (SELECT DISTINCT period FROM report) AS p,
+     (VALUES ('nps', 40), ('training', 3), ('defect_rate', 2.5), ('availability', 99.4), ('lead_time', 8)) AS m(measure, value);
+
+INSERT INTO kpi.target_entry (unit, measure, period, low, high)
+SELECT u.path::text, 'headcount', r.period, sum(4 + r.t + r.i / 4), sum(8 + r.t + r.i / 4)
+FROM report r JOIN kpi.unit u ON u.path @> r.unit::kpi_path
+GROUP BY u.path, r.period;
+
+INSERT INTO kpi.target_entry (unit, measure, period, value)
+SELECT u.unit, 'deals', p.period, u.value
+FROM (SELECT DISTINCT period FROM report) AS p,
+     (VALUES ('acme', 18), ('acme.retail', 9), ('acme.cloud', 9), ('acme.retail.sales', 9), ('acme.cloud.sales', 9),
+             ('RS-N', 5), ('RS-S', 4), ('CS-E', 5), ('CS-A', 4)) AS u(unit, value);
+
+-- Targets of a whole year: what is due by now is worked out (target_to_date).
+SELECT kpi.set_target(u, 'revenue_per_head', y, v)
+FROM (VALUES ('acme', '2025', 190000), ('acme', '2026', 160000),
+             ('acme.retail', '2025', 320000), ('acme.retail', '2026', 280000),
+             ('acme.cloud', '2025', 170000), ('acme.cloud', '2026', 150000)) AS t(u, y, v);
+SELECT kpi.set_target(u, 'revenue_growth', '2026', 10)
+FROM unnest('{acme, acme.retail, acme.cloud}'::text[]) AS u;
+
+COMMIT;
+
+-- A reorganisation ---------------------------------------------------------------
+-- From July 2026 the stores report to sales.  Until then nothing changes: the
+-- first half-year stays with the department that earned it.
+
+SELECT kpi.move_unit('acme.retail.service.stores', 'acme.retail.sales', date '2026-07-01');
+
+ANALYZE;
