@@ -73,6 +73,11 @@ WHERE attrelid >= 16384 AND attnum > 0 AND relnamespace <> 'pg_toast'::regnamesp
 UNION ALL
 SELECT 'trigger ' || tgrelid::regclass || ' ' || tgenabled::text || ' ' || pg_get_triggerdef(oid)
 FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL
+SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(c.oid) || ' '
+       || coalesce((SELECT string_agg(tgrelid::regclass || ' ' || tgfoid::regproc || ' ' || tgenabled::text, ', ' ORDER BY tgfoid::regproc::text, tgrelid)
+                    FROM pg_trigger t WHERE t.tgconstraint = c.oid), '')
+FROM pg_constraint c WHERE c.oid >= 16384 AND conrelid <> 0
 SQL
 
 my $dumps = 0;
@@ -81,7 +86,8 @@ my $dumps = 0;
 sub objects
 {
 	my ($db) = @_;
-	my @facts = sort split /\n\x1e\n/,
+	# the triggers behind constraints carry object identifiers in their names
+	my @facts = sort map { s/(ConstraintTrigger_(?:[ac]_)?)\d+/$1/gr } split /\n\x1e\n/,
 	  $node->safe_psql($db, "SELECT string_agg(l, E'\\n\\x1e\\n') FROM ($catalogs) AS facts(l)");
 	my $file = $node->basedir . '/dump_' . ++$dumps . '.sql';
 	$node->command_ok([ 'pg_dump', '--binary-upgrade', '--schema-only', '--file', $file, $node->connstr($db) ],
