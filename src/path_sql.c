@@ -15,6 +15,7 @@
 
 #include "access/stratnum.h"
 #include "catalog/pg_am_d.h"
+#include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "libpq/pqformat.h"
