@@ -4,29 +4,27 @@
  *
  * An observation whose value and weight have few digits is added to integers,
  * in units of 10000^-scale, which is how numeric cuts its digits anyway.  The
- * scales start at 0 and grow with the digits seen.  An integer of W bits never
- * overflows: value and weight are below 2^(W/2-1) in size, their product below
- * 2^(W-2), and as soon as a sum is beyond 2^(W-2) all of them are settled,
- * that is merged into the tally of numerics, and start again from 0.
- * Whatever does not fit goes to that tally directly.
+ * scales start at 0 and grow with the digits seen.  Integers of W bits never
+ * overflow: values, weights and products of more than W-2 bits are not taken,
+ * and as soon as a sum needs more than W-2 bits all sums are settled, that is
+ * merged into the tally of numerics, and start again from 0.  Whatever does not
+ * fit goes to that tally directly.
  */
 #include "postgres.h"
 
 #include "accumulator.h"
-#include "common/int.h"
 #include "digits.h"
+#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 #define WIDE_BITS		((int) sizeof(KpiWide) * 8)
 #define WIDE_LIMIT		((KpiWide) 1 << (WIDE_BITS - 2))
-#define UNITS_LIMIT		((int64) (((uint64) 1 << (WIDE_BITS / 2 - 1)) - 1))
 
-#define MAX_SCALE		3		/* nothing is kept finer than 10000^-3 */
-#define MAX_WORDS		5		/* 10000^5 is beyond 64 bits */
-
-static const int64 powers[MAX_SCALE + 1] = {
-	1, INT64CONST(10000), INT64CONST(100000000), INT64CONST(1000000000000)
-};
+#define MAX_WORDS		(WIDE_BITS / 14)	/* 10000^MAX_WORDS is within the limit */
+#define MAX_SCALE		(WIDE_BITS > 64 ? KPI_NUMBER_MAX_SCALE / KPI_DIGITS_PER_WORD : 2)
+/* within what kpi_number_check lets in, so that only the rest is asked */
+#define MAX_INTEGER_WORDS	(KPI_NUMBER_MAX_INTEGER_DIGITS / KPI_DIGITS_PER_WORD)
+#define WORDS_IN_INT64	4
 
 void
 kpi_accumulator_init(KpiAccumulator *accumulator, MemoryContext context)
@@ -97,64 +95,82 @@ is_beyond(KpiWide sum, KpiWide limit)
 	return sum > limit || sum < -limit;
 }
 
+static KpiWide
+power(int words)
+{
+	KpiWide		result = 1;
+
+	while (words-- > 0)
+		result *= KPI_DIGITS_BASE;
+	return result;
+}
+
 /* The number in units of 10000^-scale; false where it has finer digits or too many. */
 static inline bool
-count_units(const KpiDigits *digits, int scale, int64 *units)
+count_units(const KpiDigits *digits, int scale, KpiWide *units)
 {
 	int			missing = scale - kpi_digits_fraction(digits);
-	int64		total = 0;
+	int			i = 0;
+	int64		leading = 0;
+	KpiWide		total;
 
 	if (digits->count == 0)
 	{
 		*units = 0;
 		return true;
 	}
-	if (missing < 0 || digits->weight + 1 + scale > MAX_WORDS)
+	if (missing < 0 || digits->weight + 1 > MAX_INTEGER_WORDS ||
+		digits->weight + 1 + scale > MAX_WORDS)
 		return false;
-	for (int i = 0; i < digits->count; i++)
-	{
-		if (pg_mul_s64_overflow(total, KPI_DIGITS_BASE, &total) ||
-			pg_add_s64_overflow(total, kpi_digits_word(digits, i), &total))
-			return false;
-	}
+	for (; i < digits->count && i < WORDS_IN_INT64; i++)
+		leading = leading * KPI_DIGITS_BASE + kpi_digits_word(digits, i);
+	total = leading;
+	for (; i < digits->count; i++)
+		total = total * KPI_DIGITS_BASE + kpi_digits_word(digits, i);
 	while (missing-- > 0)
-	{
-		if (pg_mul_s64_overflow(total, KPI_DIGITS_BASE, &total))
-			return false;
-	}
-	if (total > UNITS_LIMIT)
-		return false;
+		total *= KPI_DIGITS_BASE;
 	*units = digits->negative ? -total : total;
 	return true;
+}
+
+static inline int
+bits_of(KpiWide wide)
+{
+	int			half = WIDE_BITS / 2;
+	uint64		high;
+
+	if (wide < 0)
+		wide = -wide;
+	high = (uint64) (wide >> half);
+	if (high != 0)
+		return half + 1 + pg_leftmost_one_pos64(high);
+	return wide == 0 ? 0 : 1 + pg_leftmost_one_pos64((uint64) wide);
 }
 
 /* makes the units finer by 10000^value_steps and 10000^weight_steps */
 static void
 refine_units(KpiAccumulator *accumulator, int value_steps, int weight_steps)
 {
-	int64		finer_value = powers[value_steps];
-	int64		finer_weight = powers[weight_steps];
+	int			steps = value_steps + weight_steps;
 
 	if (accumulator->n != 0)
 	{
-		/* twice MAX_SCALE steps multiply by less than 2^80 */
-		KpiWide		limit = WIDE_BITS > 80 ? WIDE_LIMIT >> (WIDE_BITS > 80 ? 80 : 0) : 0;
-		int64		minimum;
-		int64		maximum;
+		KpiWide		limit = WIDE_LIMIT / power(Min(steps, MAX_SCALE));
 
-		if (is_beyond(accumulator->sum_value, limit) ||
+		if (steps > MAX_SCALE ||
+			is_beyond(accumulator->sum_value, limit) ||
 			is_beyond(accumulator->sum_weight, limit) ||
 			is_beyond(accumulator->sum_product, limit) ||
-			pg_mul_s64_overflow(accumulator->minimum, finer_value, &minimum) ||
-			pg_mul_s64_overflow(accumulator->maximum, finer_value, &maximum))
+			is_beyond(accumulator->minimum, limit) ||
+			is_beyond(accumulator->maximum, limit))
 			kpi_accumulator_settle(accumulator);
 		else
 		{
-			accumulator->sum_value *= finer_value;
-			accumulator->sum_weight *= finer_weight;
-			accumulator->sum_product *= (KpiWide) finer_value * finer_weight;
-			accumulator->minimum = minimum;
-			accumulator->maximum = maximum;
+			accumulator->sum_value *= power(value_steps);
+			accumulator->sum_weight *= power(weight_steps);
+			accumulator->sum_product *= power(steps);
+			accumulator->minimum *= power(value_steps);
+			accumulator->maximum *= power(value_steps);
 		}
 	}
 	accumulator->value_scale += value_steps;
@@ -167,8 +183,8 @@ observe_units(KpiAccumulator *accumulator, const KpiDigits *value, const KpiDigi
 	int			value_steps = kpi_digits_fraction(value) - accumulator->value_scale;
 	int			weight_steps = weight == NULL ? 0 :
 		kpi_digits_fraction(weight) - accumulator->weight_scale;
-	int64		value_units;
-	int64		weight_units;
+	KpiWide		value_units;
+	KpiWide		weight_units;
 
 	value_steps = Max(value_steps, 0);
 	weight_steps = Max(weight_steps, 0);
@@ -177,10 +193,10 @@ observe_units(KpiAccumulator *accumulator, const KpiDigits *value, const KpiDigi
 		!count_units(value, accumulator->value_scale + value_steps, &value_units))
 		return false;
 	if (weight == NULL)
-		weight_units = powers[accumulator->weight_scale];
+		weight_units = power(accumulator->weight_scale);
 	else if (!count_units(weight, accumulator->weight_scale + weight_steps, &weight_units))
 		return false;
-	if (weight_units > UNITS_LIMIT)
+	if (bits_of(value_units) + bits_of(weight_units) > WIDE_BITS - 2)
 		return false;
 	if (value_steps > 0 || weight_steps > 0)
 		refine_units(accumulator, value_steps, weight_steps);
@@ -197,7 +213,7 @@ observe_units(KpiAccumulator *accumulator, const KpiDigits *value, const KpiDigi
 	accumulator->n++;
 	accumulator->sum_value += value_units;
 	accumulator->sum_weight += weight_units;
-	accumulator->sum_product += (KpiWide) value_units * weight_units;
+	accumulator->sum_product += value_units * weight_units;
 	if (is_beyond(accumulator->sum_product, WIDE_LIMIT) ||
 		is_beyond(accumulator->sum_value, WIDE_LIMIT) ||
 		is_beyond(accumulator->sum_weight, WIDE_LIMIT))

@@ -31,8 +31,8 @@ typedef struct KpiAccumulator
 	KpiWide		sum_value;
 	KpiWide		sum_weight;
 	KpiWide		sum_product;	/* its scale is the sum of the two */
-	int64		minimum;
-	int64		maximum;
+	KpiWide		minimum;
+	KpiWide		maximum;
 } KpiAccumulator;
 
 /* an empty accumulator whose numerics live in context */

@@ -201,7 +201,7 @@ kpi_number_check(Numeric a, const char *what)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("%s %s cannot be stored", what,
+			 errmsg("%s \"%s\" cannot be stored", what,
 					DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(a)))),
 			 errdetail("Numbers must be finite, with at most %d digits before and %d after the decimal point.",
 					   KPI_NUMBER_MAX_INTEGER_DIGITS, KPI_NUMBER_MAX_SCALE)));

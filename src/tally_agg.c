@@ -10,7 +10,9 @@
  * The inverse steps of moving aggregates take sums off exactly.  A minimum or
  * maximum cannot be taken off: where the row that leaves touches one, or where
  * the last row leaves, they answer null, on which the executor computes the
- * frame afresh.
+ * frame afresh.  A forward step of a moving frame must never answer null, so
+ * there a state may have taken in no row yet; the final function tells that
+ * apart from a tally that is empty.
  */
 #include "postgres.h"
 
@@ -186,6 +188,15 @@ kpi_tally_observe_step(PG_FUNCTION_ARGS)
 	PG_RETURN_STATE(state);
 }
 
+PG_FUNCTION_INFO_V1(kpi_tally_observe_moving);
+Datum
+kpi_tally_observe_moving(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) && has_null_observation(fcinfo))
+		PG_RETURN_STATE(state_argument(fcinfo));
+	return kpi_tally_observe_step(fcinfo);
+}
+
 PG_FUNCTION_INFO_V1(kpi_tally_observe_inverse);
 Datum
 kpi_tally_observe_inverse(PG_FUNCTION_ARGS)
@@ -223,6 +234,15 @@ kpi_tally_merge_step(PG_FUNCTION_ARGS)
 	PG_RETURN_STATE(state);
 }
 
+PG_FUNCTION_INFO_V1(kpi_tally_merge_moving);
+Datum
+kpi_tally_merge_moving(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
+		PG_RETURN_STATE(state_argument(fcinfo));
+	return kpi_tally_merge_step(fcinfo);
+}
+
 PG_FUNCTION_INFO_V1(kpi_tally_merge_inverse);
 Datum
 kpi_tally_merge_inverse(PG_FUNCTION_ARGS)
@@ -237,4 +257,20 @@ kpi_tally_merge_inverse(PG_FUNCTION_ARGS)
 	if (!take_off(state, &leaving))
 		PG_RETURN_NULL();
 	PG_RETURN_STATE(state);
+}
+
+/* what a moving frame shows: a flat copy, because the state moves on */
+PG_FUNCTION_INFO_V1(kpi_tally_moving_final);
+Datum
+kpi_tally_moving_final(PG_FUNCTION_ARGS)
+{
+	if (VARATT_IS_EXTERNAL_EXPANDED(PG_GETARG_POINTER(0)))
+	{
+		ExpandedTally *state = (ExpandedTally *) DatumGetEOHP(PG_GETARG_DATUM(0));
+
+		Assert(state->magic == EXPANDED_TALLY_MAGIC);
+		if (state->inputs == 0)
+			PG_RETURN_NULL();
+	}
+	PG_RETURN_POINTER(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0)));
 }

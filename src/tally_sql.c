@@ -285,7 +285,7 @@ check_finite(Numeric number, const char *what)
 	if (numeric_is_nan(number) || numeric_is_inf(number))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("%s %s is not a finite number", what,
+				 errmsg("%s \"%s\" is not a finite number", what,
 						DatumGetCString(DirectFunctionCall1(numeric_out,
 															NumericGetDatum(number))))));
 }

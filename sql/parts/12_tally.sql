@@ -257,6 +257,16 @@ CREATE FUNCTION kpi.tally_observe_step(@extschema@.kpi_tally, numeric, numeric) 
 COMMENT ON FUNCTION kpi.tally_observe_step(@extschema@.kpi_tally, numeric, numeric) IS
 'Step of the aggregates over observations: the state with one observation more, which it may have changed in place. A row without value or weight leaves the state alone. Error: 22003 for a number that is not finite, or beyond 30 digits before and 20 after the decimal point.';
 
+CREATE FUNCTION kpi.tally_observe_moving(@extschema@.kpi_tally, numeric) RETURNS @extschema@.kpi_tally
+    LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kpi_tally_observe_moving';
+COMMENT ON FUNCTION kpi.tally_observe_moving(@extschema@.kpi_tally, numeric) IS
+'Step of the aggregates over observations in moving frames: as kpi.tally_observe_step, but never null; a state that has taken in no row yet reads as an empty tally.';
+
+CREATE FUNCTION kpi.tally_observe_moving(@extschema@.kpi_tally, numeric, numeric) RETURNS @extschema@.kpi_tally
+    LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kpi_tally_observe_moving';
+COMMENT ON FUNCTION kpi.tally_observe_moving(@extschema@.kpi_tally, numeric, numeric) IS
+'Step of the aggregates over observations in moving frames: as kpi.tally_observe_step, but never null; a state that has taken in no row yet reads as an empty tally.';
+
 CREATE FUNCTION kpi.tally_observe_inverse(@extschema@.kpi_tally, numeric) RETURNS @extschema@.kpi_tally
     LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kpi_tally_observe_inverse';
 COMMENT ON FUNCTION kpi.tally_observe_inverse(@extschema@.kpi_tally, numeric) IS
@@ -272,18 +282,29 @@ CREATE FUNCTION kpi.tally_merge_step(@extschema@.kpi_tally, @extschema@.kpi_tall
 COMMENT ON FUNCTION kpi.tally_merge_step(@extschema@.kpi_tally, @extschema@.kpi_tally) IS
 'Step of kpi.merge_agg and combining step of all aggregates over tallies: the state, which it may have changed in place, with the tally merged. A null tally leaves the state alone.';
 
+CREATE FUNCTION kpi.tally_merge_moving(@extschema@.kpi_tally, @extschema@.kpi_tally) RETURNS @extschema@.kpi_tally
+    LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kpi_tally_merge_moving';
+COMMENT ON FUNCTION kpi.tally_merge_moving(@extschema@.kpi_tally, @extschema@.kpi_tally) IS
+'Step of kpi.merge_agg in moving frames: as kpi.tally_merge_step, but never null; a state that has taken in no tally yet reads as an empty one.';
+
 CREATE FUNCTION kpi.tally_merge_inverse(@extschema@.kpi_tally, @extschema@.kpi_tally) RETURNS @extschema@.kpi_tally
     LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kpi_tally_merge_inverse';
 COMMENT ON FUNCTION kpi.tally_merge_inverse(@extschema@.kpi_tally, @extschema@.kpi_tally) IS
 'Inverse step of kpi.merge_agg, for moving frames: the state without that tally. Null, so that the frame is computed afresh, where the tally touches an extreme, where extremes are unknown, or where it is the last.';
 
+CREATE FUNCTION kpi.tally_moving_final(@extschema@.kpi_tally) RETURNS @extschema@.kpi_tally
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kpi_tally_moving_final';
+COMMENT ON FUNCTION kpi.tally_moving_final(@extschema@.kpi_tally) IS
+'What aggregates over tallies show for a moving frame: the state; null where it has taken in no row.';
+
 CREATE AGGREGATE kpi.tally_agg(value numeric) (
     SFUNC = kpi.tally_observe_step,
     STYPE = @extschema@.kpi_tally,
     COMBINEFUNC = kpi.tally_merge_step,
-    MSFUNC = kpi.tally_observe_step,
+    MSFUNC = kpi.tally_observe_moving,
     MINVFUNC = kpi.tally_observe_inverse,
     MSTYPE = @extschema@.kpi_tally,
+    MFINALFUNC = kpi.tally_moving_final,
     PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE kpi.tally_agg(numeric) IS
@@ -293,9 +314,10 @@ CREATE AGGREGATE kpi.tally_agg(value numeric, weight numeric) (
     SFUNC = kpi.tally_observe_step,
     STYPE = @extschema@.kpi_tally,
     COMBINEFUNC = kpi.tally_merge_step,
-    MSFUNC = kpi.tally_observe_step,
+    MSFUNC = kpi.tally_observe_moving,
     MINVFUNC = kpi.tally_observe_inverse,
     MSTYPE = @extschema@.kpi_tally,
+    MFINALFUNC = kpi.tally_moving_final,
     PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE kpi.tally_agg(numeric, numeric) IS
@@ -305,9 +327,10 @@ CREATE AGGREGATE kpi.merge_agg(tally @extschema@.kpi_tally) (
     SFUNC = kpi.tally_merge_step,
     STYPE = @extschema@.kpi_tally,
     COMBINEFUNC = kpi.tally_merge_step,
-    MSFUNC = kpi.tally_merge_step,
+    MSFUNC = kpi.tally_merge_moving,
     MINVFUNC = kpi.tally_merge_inverse,
     MSTYPE = @extschema@.kpi_tally,
+    MFINALFUNC = kpi.tally_moving_final,
     PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE kpi.merge_agg(@extschema@.kpi_tally) IS
@@ -318,7 +341,7 @@ CREATE AGGREGATE kpi.weighted_mean(value numeric, weight numeric) (
     STYPE = @extschema@.kpi_tally,
     FINALFUNC = kpi.weighted_mean,
     COMBINEFUNC = kpi.tally_merge_step,
-    MSFUNC = kpi.tally_observe_step,
+    MSFUNC = kpi.tally_observe_moving,
     MINVFUNC = kpi.tally_observe_inverse,
     MSTYPE = @extschema@.kpi_tally,
     MFINALFUNC = kpi.weighted_mean,
