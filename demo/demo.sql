@@ -161,13 +161,19 @@ FROM (SELECT DISTINCT period FROM report) AS p,
      (VALUES ('acme', 18), ('acme.retail', 9), ('acme.cloud', 9), ('acme.retail.sales', 9), ('acme.cloud.sales', 9),
              ('RS-N', 5), ('RS-S', 4), ('CS-E', 5), ('CS-A', 4)) AS u(unit, value);
 
--- Targets of a whole year: what is due by now is worked out (target_to_date).
-SELECT kpi.set_target(u, 'revenue_per_head', y, v)
-FROM (VALUES ('acme', '2025', 190000), ('acme', '2026', 160000),
+-- Quarters and years of a ratio do not follow from its months: these have
+-- targets of their own.
+SELECT kpi.set_target(u, 'revenue_per_head', y, v),
+       kpi.set_target(u, 'revenue_per_head', y || '-Q' || q, v / 4)
+FROM (VALUES ('acme', '2025', 190000), ('acme', '2026', 170000),
              ('acme.retail', '2025', 320000), ('acme.retail', '2026', 280000),
-             ('acme.cloud', '2025', 170000), ('acme.cloud', '2026', 150000)) AS t(u, y, v);
-SELECT kpi.set_target(u, 'revenue_growth', '2026', 10)
-FROM unnest('{acme, acme.retail, acme.cloud}'::text[]) AS u;
+             ('acme.cloud', '2025', 170000), ('acme.cloud', '2026', 150000)) AS t(u, y, v),
+     generate_series(1, 4) AS q;
+
+INSERT INTO kpi.target_entry (unit, measure, period, value)
+SELECT u, 'revenue_growth', period, 11
+FROM unnest('{acme, acme.retail, acme.cloud}'::text[]) AS u,
+     (SELECT DISTINCT period FROM report WHERE period >= '2026-01') AS p;
 
 COMMIT;
 
@@ -176,5 +182,14 @@ COMMIT;
 -- first half-year stays with the department that earned it.
 
 SELECT kpi.move_unit('acme.retail.service.stores', 'acme.retail.sales', date '2026-07-01');
+
+-- Their targets move with them: what sales shall reach from then on, and service no more.
+UPDATE kpi.target_entry d
+SET value = d.value + sign * s.value, low = d.low + sign * s.low, high = d.high + sign * s.high
+FROM kpi.target_entry s,
+     (VALUES ('acme.retail.sales', 1), ('acme.retail.service', -1)) AS department(unit, sign)
+WHERE s.unit = 'acme.retail.sales.stores' AND s.period BETWEEN '2026-07' AND '2026-12'
+  AND s.measure IN ('revenue', 'headcount')
+  AND d.unit = department.unit AND d.measure = s.measure AND d.period = s.period;
 
 ANALYZE;
