@@ -38,7 +38,7 @@ struct KpiGraph
 	int			n_kpis;
 	int		   *kpis_by_unit;	/* KPI indexes by unit index, measure_id */
 	int		   *first_kpi;		/* by unit index into kpis_by_unit, n_units + 1 entries */
-	KpiLink    *links;
+	KpiLink    *links;			/* by child_kpi_id */
 	int			n_links;
 	DateADT    *breaks;			/* sorted days on which an epoch begins */
 	int			n_breaks;
@@ -91,6 +91,12 @@ compare_kpis_by_unit(const void *a, const void *b, void *arg)
 	if (x->unit != y->unit)
 		return COMPARE(x->unit, y->unit);
 	return COMPARE(x->measure_id, y->measure_id);
+}
+
+static int
+compare_links(const void *a, const void *b)
+{
+	return COMPARE(((const KpiLink *) a)->child_kpi_id, ((const KpiLink *) b)->child_kpi_id);
 }
 
 static int
@@ -206,6 +212,7 @@ kpi_graph_build(KpiMeasure *measures, int n_measures, KpiUnit *units, int n_unit
 	qsort(units, n_units, sizeof(KpiUnit), compare_units);
 	qsort(placements, n_placements, sizeof(KpiPlacement), compare_placements);
 	qsort(kpis, n_kpis, sizeof(KpiKpi), compare_kpis);
+	qsort(links, n_links, sizeof(KpiLink), compare_links);
 	complete_kpis(graph);
 	find_breaks(graph);
 
@@ -295,7 +302,7 @@ kpi_at(const KpiGraph *graph, int unit, int64 measure_id)
 }
 
 List *
-kpi_graph_kpis_of_unit(const KpiGraph *graph, int64 unit_id, int64 measure_id)
+kpi_graph_kpis_of_unit(const KpiGraph *graph, int64 unit_id)
 {
 	List	   *result = NIL;
 	int			unit = find_unit(graph, unit_id);
@@ -303,24 +310,38 @@ kpi_graph_kpis_of_unit(const KpiGraph *graph, int64 unit_id, int64 measure_id)
 	if (unit < 0)
 		return NIL;
 	for (int i = graph->first_kpi[unit]; i < graph->first_kpi[unit + 1]; i++)
-		if (measure_id == 0 || graph->kpis[graph->kpis_by_unit[i]].measure_id == measure_id)
-			result = lappend_int(result, graph->kpis_by_unit[i]);
+		result = lappend_int(result, graph->kpis_by_unit[i]);
 	return result;
 }
 
-List *
-kpi_graph_kpis_above(const KpiGraph *graph, int64 unit_id, int64 measure_id)
+DateADT *
+kpi_graph_unit_days(const KpiGraph *graph)
 {
-	List	   *result = NIL;
-	List	   *queue = NIL;
-	bool	   *seen;
-	int			start = find_unit(graph, unit_id);
+	DateADT    *days = palloc(sizeof(DateADT) * (graph->n_units + 1));
 
-	if (start < 0)
-		return NIL;
-	seen = palloc0(graph->n_units);
-	seen[start] = true;
-	queue = list_make1_int(start);
+	for (int i = 0; i < graph->n_units; i++)
+		days[i] = DATEVAL_NOEND;
+	return days;
+}
+
+void
+kpi_graph_note_unit(const KpiGraph *graph, DateADT *days, int64 unit_id, DateADT day)
+{
+	int			unit = find_unit(graph, unit_id);
+
+	if (unit >= 0)
+		days[unit] = Min(days[unit], day);
+}
+
+void
+kpi_graph_each_kpi_above(const KpiGraph *graph, DateADT *days, int64 measure_id,
+						 KpiDayVisitor visit, void *context)
+{
+	List	   *queue = NIL;
+
+	for (int unit = 0; unit < graph->n_units; unit++)
+		if (days[unit] != DATEVAL_NOEND)
+			queue = lappend_int(queue, unit);
 	for (int at = 0; at < list_length(queue); at++)
 	{
 		int			unit = list_nth_int(queue, at);
@@ -330,15 +351,51 @@ kpi_graph_kpis_above(const KpiGraph *graph, int64 unit_id, int64 measure_id)
 			int64		parent_id = graph->placements[i].parent_unit_id;
 			int			parent = parent_id ? find_unit(graph, parent_id) : -1;
 
-			if (parent < 0 || seen[parent])
-				continue;
-			seen[parent] = true;
-			queue = lappend_int(queue, parent);
-			result = list_concat(result, kpi_graph_kpis_of_unit(graph, parent_id, measure_id));
+			/* again when reached by an earlier day; days only ever get earlier */
+			if (parent >= 0 && days[parent] > days[unit])
+			{
+				days[parent] = days[unit];
+				queue = lappend_int(queue, parent);
+			}
 		}
 	}
-	pfree(seen);
 	list_free(queue);
+	for (int unit = 0; unit < graph->n_units; unit++)
+	{
+		if (days[unit] == DATEVAL_NOEND)
+			continue;
+		if (measure_id != 0)
+		{
+			int			kpi = kpi_at(graph, unit, measure_id);
+
+			if (kpi >= 0)
+				visit(context, kpi, days[unit]);
+			continue;
+		}
+		for (int i = graph->first_kpi[unit]; i < graph->first_kpi[unit + 1]; i++)
+			visit(context, graph->kpis_by_unit[i], days[unit]);
+	}
+}
+
+List *
+kpi_graph_links_from(const KpiGraph *graph, int kpi)
+{
+	List	   *result = NIL;
+	int64		kpi_id = graph->kpis[kpi].kpi_id;
+	int			low = 0,
+				high = graph->n_links;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (graph->links[middle].child_kpi_id < kpi_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < graph->n_links && graph->links[low].child_kpi_id == kpi_id; low++)
+		result = lappend(result, &graph->links[low]);
 	return result;
 }
 

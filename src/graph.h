@@ -124,10 +124,21 @@ extern const KpiEpoch *kpi_graph_epoch(KpiGraph *graph, DateADT day);
 
 #define KPI_GRAPH_MAX_EPOCHS	64
 
-/* the KPIs of a unit (of one measure, or 0 for all), as a list of ints */
-extern List *kpi_graph_kpis_of_unit(const KpiGraph *graph, int64 unit_id, int64 measure_id);
-/* the same of all units above it on any day, the unit itself left out */
-extern List *kpi_graph_kpis_above(const KpiGraph *graph, int64 unit_id, int64 measure_id);
+/* the KPIs of a unit, as a list of ints */
+extern List *kpi_graph_kpis_of_unit(const KpiGraph *graph, int64 unit_id);
+/* an array of days by unit, all DATEVAL_NOEND; note_unit lowers one (unknown units are ignored) */
+extern DateADT *kpi_graph_unit_days(const KpiGraph *graph);
+extern void kpi_graph_note_unit(const KpiGraph *graph, DateADT *days, int64 unit_id, DateADT day);
+/*
+ * Calls visit for the KPIs of a measure (0: of all) at the units noted in days
+ * and at all units that were or are above them on whatever day, with the
+ * earliest day that reaches them.  Changes days.
+ */
+typedef void (*KpiDayVisitor) (void *context, int kpi, DateADT day);
+extern void kpi_graph_each_kpi_above(const KpiGraph *graph, DateADT *days, int64 measure_id,
+									 KpiDayVisitor visit, void *context);
+/* the explicit links that leave a KPI, on whatever day, as a list of const KpiLink * */
+extern List *kpi_graph_links_from(const KpiGraph *graph, int kpi);
 /* the KPIs of a measure */
 extern List *kpi_graph_kpis_of_measure(const KpiGraph *graph, int64 measure_id);
 

@@ -104,9 +104,8 @@ alive_in(DateADT from, DateADT to, KpiPeriod period)
 	return day >= from && day < to;
 }
 
-/* the first period of a finer grain inside period */
-static KpiPeriod
-first_inside(const KpiMeasure *measure, KpiPeriod period, KpiGrain grain)
+KpiPeriod
+kpi_first_inside(const KpiMeasure *measure, KpiPeriod period, KpiGrain grain)
 {
 	return kpi_period_containing(kpi_period_first_day(period), grain,
 								 grain >= KPI_GRAIN_QUARTER ? measure->fiscal_start : 1);
@@ -119,7 +118,7 @@ kpi_alive_periods(const KpiMeasure *measure, KpiPeriod period, KpiGrain grain,
 	DateADT		end = kpi_period_last_day(period);
 	int			n = 0;
 
-	for (KpiPeriod inside = first_inside(measure, period, grain);;
+	for (KpiPeriod inside = kpi_first_inside(measure, period, grain);;
 		 inside = kpi_period_shift(inside, 1))
 	{
 		if (alive_in(alive_from, alive_to, inside))
@@ -210,7 +209,7 @@ collect(const KpiMeasure *measure, const KpiTargetSet *set, KpiPeriod period, Kp
 	int			room = 16;
 
 	*rows = palloc(room * sizeof(KpiTarget *));
-	for (KpiPeriod inside = first_inside(measure, period, grain);;
+	for (KpiPeriod inside = kpi_first_inside(measure, period, grain);;
 		 inside = kpi_period_shift(inside, 1))
 	{
 		if (alive_in(set->alive_from, set->alive_to, inside))
@@ -273,9 +272,10 @@ kpi_target_to_date(const KpiMeasure *measure, bool summed, const KpiTargetSet *s
 	KpiTarget **rows;
 	int			reached;
 
-	*result = *target;
+	if (target != NULL)
+		*result = *target;
 	if (kpi_period_grain(period) == measure->grain)
-		return true;
+		return target != NULL;
 	if (last_actual == KPI_PERIOD_NONE)
 		return false;
 
@@ -304,6 +304,8 @@ kpi_target_to_date(const KpiMeasure *measure, bool summed, const KpiTargetSet *s
 			}
 		}
 	}
+	if (target == NULL)
+		return false;
 	if (summed && target->value != NULL &&
 		(measure->scoring == KPI_SCORING_RATIO || measure->scoring == KPI_SCORING_STEP))
 	{

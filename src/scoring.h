@@ -136,7 +136,7 @@ extern bool kpi_target_in_period(const KpiMeasure *measure, bool summed,
 /*
  * The part of the target that applies so far.  last_actual is the last base
  * period inside period that has an actual, or KPI_PERIOD_NONE; target is what
- * kpi_target_in_period gave.  False where there is none.
+ * kpi_target_in_period gave, or NULL.  False where there is none.
  */
 extern bool kpi_target_to_date(const KpiMeasure *measure, bool summed,
 							   const KpiTargetSet *set, KpiPeriod period,
@@ -144,6 +144,8 @@ extern bool kpi_target_to_date(const KpiMeasure *measure, bool summed,
 							   KpiTarget *result);
 /* sum, count and none with pool add up over time, unless the KPI is a growth KPI */
 extern bool kpi_targets_are_summed(const KpiMeasure *measure, bool is_growth);
+/* the first period of a finer grain inside period */
+extern KpiPeriod kpi_first_inside(const KpiMeasure *measure, KpiPeriod period, KpiGrain grain);
 /* the number of periods of that grain inside period whose last day the KPI is alive */
 extern int	kpi_alive_periods(const KpiMeasure *measure, KpiPeriod period, KpiGrain grain,
 							  DateADT alive_from, DateADT alive_to);

@@ -22,7 +22,7 @@ CREATE TABLE kpi.cell (
     own                @extschema@.kpi_tally,
     coverage_sum       numeric,
     last_actual        @extschema@.kpi_period,
-    has_data           boolean NOT NULL,
+    is_fed             boolean NOT NULL,
     PRIMARY KEY (kpi_id, period)
 ) WITH (fillfactor = 80);
 CREATE INDEX cell_period_idx ON kpi.cell (period);
@@ -43,7 +43,7 @@ COMMENT ON COLUMN kpi.cell.has_own IS 'Does the KPI have facts of its own here?'
 COMMENT ON COLUMN kpi.cell.own IS 'The tally of the own facts, where it differs from tally';
 COMMENT ON COLUMN kpi.cell.coverage_sum IS 'The sum that coverage is the mean of, before own facts and division';
 COMMENT ON COLUMN kpi.cell.last_actual IS 'The last base period inside a coarser one that has an actual';
-COMMENT ON COLUMN kpi.cell.has_data IS 'Is there any fact in or beneath this cell?';
+COMMENT ON COLUMN kpi.cell.is_fed IS 'Are there own facts in this cell, or data in a child or in a base period inside?';
 
 -- A change captured from the tables that users write and not yet folded.
 -- kind  f  facts of (kpi_id, period) were added: delta, or null for "read the facts again"
@@ -51,6 +51,7 @@ COMMENT ON COLUMN kpi.cell.has_data IS 'Is there any fact in or beneath this cel
 --       t  a target of (kpi_id, period) changed
 --       k  the KPI kpi_id of (unit_id, measure_id) came, went or changed
 --       i  a link into kpi_id changed
+--       g  a growth link into kpi_id changed
 --       p  the placement of unit_id changed: all KPIs there and above gather again, from the day since on
 --       v  the validity of unit_id changed
 --       m  the rules of measure_id changed
@@ -70,7 +71,7 @@ CREATE INDEX pending_xid_idx ON kpi.pending (xid);
 COMMENT ON TABLE kpi.pending IS 'Changes captured and not yet folded into the cells; views of attainment show them already';
 COMMENT ON COLUMN kpi.pending.seq IS 'Order within a transaction: a counter of the writing session';
 COMMENT ON COLUMN kpi.pending.xid IS 'The top-level transaction that made the change';
-COMMENT ON COLUMN kpi.pending.kind IS 'f facts added, r facts removed, t target, k KPI, i links into the KPI, p placement of a unit, v validity of a unit, m measure, a everything';
+COMMENT ON COLUMN kpi.pending.kind IS 'f facts added, r facts removed, t target, k KPI, i links into the KPI, g growth links into it, p placement of a unit, v validity of a unit, m measure, a everything';
 COMMENT ON COLUMN kpi.pending.kpi_id IS 'The KPI concerned';
 COMMENT ON COLUMN kpi.pending.period IS 'The period concerned';
 COMMENT ON COLUMN kpi.pending.delta IS 'The tally of the facts added or removed; null means look again at the facts';

@@ -1,0 +1,43 @@
+/*
+ * cascade.h
+ *		Evaluates changes along the graph: pending changes in, new cells out.
+ *
+ * A cascade works in memory on the cells that a set of changes concerns and
+ * never writes; the fold writes what has changed, a reader shows it.
+ */
+#ifndef KPI_CASCADE_H
+#define KPI_CASCADE_H
+
+#include "store.h"
+
+typedef struct KpiCascade KpiCascade;
+
+/* allocated in a child of the current memory context; the store must stay open */
+extern KpiCascade *kpi_cascade_begin(KpiStore *store);
+/* takes note of one change */
+extern void kpi_cascade_add(KpiCascade *cascade, const KpiPending *change);
+/* evaluates all cells that the changes concern */
+extern void kpi_cascade_run(KpiCascade *cascade);
+/* how many cells were evaluated */
+extern int64 kpi_cascade_evaluated(const KpiCascade *cascade);
+/* was everything computed from the facts, without regard to the cells there are? */
+extern bool kpi_cascade_is_complete(const KpiCascade *cascade);
+
+/*
+ * Calls visit for every cell that changed, ordered by KPI and period: old as
+ * stored (exists false for none), now as evaluated (exists false: goes away).
+ * A complete cascade visits every cell there should be, with old as nothing.
+ */
+typedef void (*KpiChangeVisitor) (void *context, int64 kpi_id, KpiPeriod period,
+								  const KpiCell *old, const KpiCell *now);
+extern void kpi_cascade_each_change(KpiCascade *cascade, KpiChangeVisitor visit, void *context);
+/* did the cell change, or come to nothing with its KPI? */
+extern bool kpi_cascade_is_changed(const KpiCascade *cascade, int64 kpi_id, KpiPeriod period);
+/* the ids of KPIs that are gone and whose cells have to go, as a list of int64 pointers */
+extern List *kpi_cascade_lost_kpis(const KpiCascade *cascade);
+/* is anything known: a tally, an actual or a score? */
+extern bool kpi_cell_has_data(const KpiCell *cell);
+/* are the figures of two cells the same, those kept for later differences included? */
+extern bool kpi_cell_equal(const KpiCell *a, const KpiCell *b);
+
+#endif							/* KPI_CASCADE_H */

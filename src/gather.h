@@ -1,0 +1,79 @@
+/*
+ * gather.h
+ *		What a cell is made of, and what follows from it: the working state
+ *		that cascade.c and gather.c share.
+ */
+#ifndef KPI_GATHER_H
+#define KPI_GATHER_H
+
+#include "cascade.h"
+#include "lib/pairingheap.h"
+#include "utils/hsearch.h"
+
+typedef struct KpiWorkKey
+{
+	int			kpi;			/* index in the graph */
+	KpiPeriod	period;
+} KpiWorkKey;
+
+/* a cell that a cascade has looked at */
+typedef struct KpiWork
+{
+	KpiWorkKey	key;
+	KpiCell		old;			/* as stored */
+	KpiCell		now;			/* as evaluated; before that, the stored ingredients with differences */
+	bool		queued;
+	bool		done;
+	bool		changed;
+	bool		gather;			/* differences do not suffice */
+	bool		read_facts;		/* the facts have to be read again */
+	bool		has_added;
+	bool		has_removed;
+	bool		own_inside;		/* gathered: own facts somewhere inside a coarser period */
+	KpiTally	added;			/* facts that came and went, as noted */
+	KpiTally	removed;
+	int			level;
+	pairingheap_node node;
+} KpiWork;
+
+/* from which day on the KPIs of a measure (0: all) at a unit and above are to be gathered */
+typedef struct KpiUnitMarks
+{
+	int64		measure_id;
+	DateADT    *since;			/* by unit */
+} KpiUnitMarks;
+
+struct KpiCascade
+{
+	MemoryContext context;
+	MemoryContext scratch;		/* reset after each cell */
+	KpiStore   *store;
+	KpiGraph   *graph;
+	HTAB	   *works;
+	HTAB	   *targets;		/* KpiTargetSets already read */
+	pairingheap *queue;
+	DateADT    *marked;			/* by KPI: gather periods that end then or later; NULL: none */
+	List	   *unit_marks;		/* KpiUnitMarks, one for each measure */
+	List	   *lost_kpis;
+	bool		complete;
+	int64		evaluated;
+};
+
+/* cascade.c */
+extern KpiWork *kpi_cascade_find(KpiCascade *cascade, int kpi, KpiPeriod period);
+extern KpiWork *kpi_cascade_work(KpiCascade *cascade, int kpi, KpiPeriod period);
+/* brings in the stored cells of a KPI between two periods (NONE: all of them) */
+extern void kpi_cascade_bring_in(KpiCascade *cascade, int kpi, KpiPeriod first, KpiPeriod last);
+extern void kpi_cascade_start_over(KpiCascade *cascade);
+
+/* gather.c */
+/* are contributions over links taken in that period itself, rather than from the base periods inside? */
+extern bool kpi_takes_links(const KpiMeasure *measure, const KpiNode *node, KpiPeriod period);
+/* can one contribution to the cell be replaced without looking at the others? */
+extern bool kpi_takes_differences(const KpiMeasure *measure, const KpiNode *node, KpiPeriod period);
+/* reads everything the cell rests on; own facts of a base period are settled before */
+extern void kpi_gather(KpiCascade *cascade, KpiWork *work, const KpiEpoch *epoch);
+/* targets, attainment, score, status and coverage from what was gathered */
+extern void kpi_finish(KpiCascade *cascade, KpiWork *work, const KpiNode *node);
+
+#endif							/* KPI_GATHER_H */

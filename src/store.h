@@ -1,0 +1,208 @@
+/*
+ * store.h
+ *		The only way to the tables, for capture, fold and read.
+ *
+ * Tables are read and written through their access methods under one given
+ * snapshot, as the extension's owner would: no privileges, settings or search
+ * path of the user take part.  A KpiStore is opened for the duration of one
+ * statement or fold and knows relations, indexes and that snapshot.
+ */
+#ifndef KPI_STORE_H
+#define KPI_STORE_H
+
+#include "access/transam.h"
+#include "access/skey.h"
+#include "graph.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+typedef enum KpiTable
+{
+	KPI_TABLE_UNIT,
+	KPI_TABLE_UNIT_HISTORY,
+	KPI_TABLE_MEASURE,
+	KPI_TABLE_KPI,
+	KPI_TABLE_LINK,
+	KPI_TABLE_FACT,
+	KPI_TABLE_TARGET,
+	KPI_TABLE_CELL,
+	KPI_TABLE_PENDING,
+	KPI_TABLE_FOLD_STATE,
+	KPI_TABLE_GRAPH_VERSION
+} KpiTable;
+
+#define KPI_TABLE_COUNT		(KPI_TABLE_GRAPH_VERSION + 1)
+
+/* columns of the tables that C reads, in the order of the install script */
+enum {KPI_UNIT_ID = 1, KPI_UNIT_PATH, KPI_UNIT_VALID_FROM = 8, KPI_UNIT_VALID_TO};
+enum {KPI_HISTORY_UNIT_ID = 1, KPI_HISTORY_EFFECTIVE_FROM, KPI_HISTORY_PARENT, KPI_HISTORY_SHARE};
+enum {KPI_KPI_ID = 1, KPI_KPI_UNIT_ID, KPI_KPI_MEASURE_ID, KPI_KPI_VALID_FROM = 6, KPI_KPI_VALID_TO};
+enum {KPI_LINK_ID = 1, KPI_LINK_CHILD, KPI_LINK_PARENT, KPI_LINK_CONTRIBUTES, KPI_LINK_WEIGHT,
+	KPI_LINK_VALID_FROM, KPI_LINK_VALID_TO};
+enum {KPI_FACT_ID = 1, KPI_FACT_KPI_ID, KPI_FACT_PERIOD, KPI_FACT_VALUE, KPI_FACT_WEIGHT};
+enum {KPI_TARGET_ID = 1, KPI_TARGET_KPI_ID, KPI_TARGET_PERIOD, KPI_TARGET_VALUE, KPI_TARGET_BASELINE,
+	KPI_TARGET_LOW, KPI_TARGET_HIGH, KPI_TARGET_POINTS};
+enum {KPI_MEASURE_ID = 1, KPI_MEASURE_DIRECTION = 6, KPI_MEASURE_ROLLUP, KPI_MEASURE_TIME_ROLLUP,
+	KPI_MEASURE_SCORING, KPI_MEASURE_MULTIPLIER, KPI_MEASURE_SCORE_FLOOR, KPI_MEASURE_SCORE_CAP,
+	KPI_MEASURE_DRIVER_ROLLUP, KPI_MEASURE_RESULT_WEIGHT, KPI_MEASURE_MISSING_CHILD,
+	KPI_MEASURE_GRAIN, KPI_MEASURE_FISCAL_START, KPI_MEASURE_AT_RISK_FROM,
+	KPI_MEASURE_ON_TRACK_FROM, KPI_MEASURE_EXCEEDED_FROM, KPI_MEASURE_ROLLS_UP,
+	KPI_MEASURE_APPLY_SHARE};
+
+/* what a pending row says; the letters of kpi.pending.kind */
+typedef enum KpiPendingKind
+{
+	KPI_PENDING_ADDED = 'f',
+	KPI_PENDING_REMOVED = 'r',
+	KPI_PENDING_TARGET = 't',
+	KPI_PENDING_KPI = 'k',
+	KPI_PENDING_LINK = 'i',
+	KPI_PENDING_GROWTH_LINK = 'g',
+	KPI_PENDING_PLACEMENT = 'p',
+	KPI_PENDING_VALIDITY = 'v',
+	KPI_PENDING_MEASURE = 'm',
+	KPI_PENDING_EVERYTHING = 'a'
+} KpiPendingKind;
+
+typedef struct KpiPending
+{
+	KpiPendingKind kind;
+	int64		kpi_id;			/* ids are 0 and since is DATEVAL_NOBEGIN where null */
+	KpiPeriod	period;
+	bool		has_delta;
+	KpiTally	delta;
+	int64		unit_id;
+	int64		measure_id;
+	DateADT		since;
+} KpiPending;
+
+/* the row of kpi.fold_state */
+typedef struct KpiFoldState
+{
+	bool		exists;
+	ItemPointerData tid;
+	uint64		xmin;
+	uint64		xmax;
+	int			n_in_progress;
+	uint64	   *in_progress;	/* ascending */
+	uint64		own;
+	int64		upto;
+	uint64		purged;
+	int64		folds;
+	int64		cells_evaluated;
+	int64		cells_written;
+	int64		folded_at;		/* TimestampTz */
+	int64		took;			/* microseconds */
+} KpiFoldState;
+
+/* one row of kpi.cell; figures that do not exist are NULL */
+typedef struct KpiCell
+{
+	bool		exists;
+	ItemPointerData tid;		/* where it was read; invalid for a new one */
+	Numeric		actual;
+	Numeric		target;
+	Numeric		attainment;
+	Numeric		target_to_date;
+	Numeric		attainment_to_date;
+	Numeric		driver_score;
+	Numeric		score;
+	KpiStatus	status;
+	Numeric		coverage;
+	bool		has_tally;
+	KpiTally	tally;
+	bool		has_own;
+	KpiTally	own;
+	Numeric		coverage_sum;
+	KpiPeriod	last_actual;
+	bool		is_fed;			/* own facts, or data, in or beneath it */
+} KpiCell;
+
+typedef struct KpiStore KpiStore;
+
+/* is the extension there (false while it is being created or dropped)? */
+extern bool kpi_store_installed(void);
+/* the oid of a table or index of ours by name; raises when missing */
+extern Oid	kpi_store_relation(const char *name);
+
+extern KpiStore *kpi_store_open(Snapshot snapshot);
+extern void kpi_store_close(KpiStore *store);
+extern Snapshot kpi_store_snapshot(KpiStore *store);
+
+/* store.c: the cursor, pending changes and the graph */
+extern void kpi_store_read_state(KpiStore *store, KpiFoldState *state);
+extern void kpi_store_write_state(KpiStore *store, const KpiFoldState *state);
+/*
+ * The pending changes that are not in the cells, in no particular order; a
+ * list of KpiPending.  own_upto is set to the highest seq among the rows of
+ * transaction own (0 where there is none); limit stops early (0: no limit).
+ */
+extern List *kpi_store_pending(KpiStore *store, const KpiFoldState *state, uint64 own,
+							   int64 *own_upto, int limit);
+extern void kpi_store_purge(KpiStore *store, uint64 from, uint64 before);
+/* appends pending rows of the current transaction */
+extern void kpi_store_append(const KpiPending *rows, int n);
+/* remembers that the graph changed, in the current transaction */
+extern void kpi_store_touch_graph(void);
+/* folds many rows of graph_version into one with the same meaning */
+extern void kpi_store_compact_versions(KpiStore *store);
+/* the graph as the snapshot sees it; kept for the session until it changes */
+extern KpiGraph *kpi_store_graph(KpiStore *store);
+
+/* store_rows.c: facts, targets and cells */
+/* the measure's grain and fiscal start for a KPI; false if there is no such KPI */
+extern bool kpi_store_kpi_grain(KpiStore *store, int64 kpi_id, int64 *measure_id,
+								KpiGrain *grain, int *fiscal_start);
+/* tallies the facts of a KPI in a period; false where there are none */
+extern bool kpi_store_facts(KpiStore *store, int64 kpi_id, KpiPeriod period, KpiTally *tally);
+/* calls visit for each fact there is */
+typedef void (*KpiFactVisitor) (void *context, int64 kpi_id, KpiPeriod period,
+								Numeric value, Numeric weight);
+extern void kpi_store_each_fact(KpiStore *store, KpiFactVisitor visit, void *context);
+/* the distinct periods in which a KPI has facts, as a list of palloc'd KpiPeriod */
+extern List *kpi_store_fact_periods(KpiStore *store, int64 kpi_id);
+/* fills n and targets of the set, sorted by period */
+extern void kpi_store_targets(KpiStore *store, int64 kpi_id, KpiTargetSet *set);
+/* one cell; false (and exists false) where there is none */
+extern bool kpi_store_cell(KpiStore *store, int64 kpi_id, KpiPeriod period, KpiCell *cell);
+/* calls visit for the cells of a KPI with first <= period <= last (NONE: open) in order */
+typedef void (*KpiCellVisitor) (void *context, int64 kpi_id, KpiPeriod period, const KpiCell *cell);
+extern void kpi_store_cells(KpiStore *store, int64 kpi_id, KpiPeriod first, KpiPeriod last,
+							KpiCellVisitor visit, void *context);
+/* the same for all cells there are, in no order */
+extern void kpi_store_each_cell(KpiStore *store, KpiCellVisitor visit, void *context);
+/* the distinct periods of all cells, ascending, as a list of ints */
+extern List *kpi_store_periods_in_use(KpiStore *store);
+/* inserts, or replaces the row at old->tid, or (now NULL or not existing) deletes it */
+extern void kpi_store_write_cell(KpiStore *store, int64 kpi_id, KpiPeriod period,
+								 const KpiCell *old, const KpiCell *now);
+/* the columns of kpi.cell as datums, for a reader that returns rows of it */
+extern void kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell *cell,
+								  Oid status_type, Datum *values, bool *nulls);
+#define KPI_CELL_COLUMNS	17
+
+/* shared by store.c and store_rows.c */
+extern Relation kpi_store_table(KpiStore *store, KpiTable table);
+extern void *kpi_store_indexes(KpiStore *store, KpiTable table);
+/*
+ * A prepared index scan: kept open and rescanned for each lookup.  Up to three
+ * keys are compared by the strategies given.
+ */
+typedef struct KpiLookup KpiLookup;
+extern KpiLookup *kpi_store_lookup(KpiStore *store, KpiTable table, const char *index, int n_keys,
+								   const AttrNumber *columns, const StrategyNumber *strategies);
+extern void kpi_lookup_close(KpiLookup *lookup);
+extern void kpi_lookup_start(KpiLookup *lookup, const Datum *keys);
+/* the next row, or NULL; valid until the next call */
+extern struct TupleTableSlot *kpi_lookup_next(KpiLookup *lookup);
+/* places where store_rows.c keeps its lookups while the store is open */
+extern KpiLookup **kpi_store_lookup_slot(KpiStore *store, int which);
+#define KPI_LOOKUP_SLOTS	12
+/* grain and fiscal start of a row of kpi.measure */
+extern KpiGrain kpi_store_grain_of(struct TupleTableSlot *slot);
+extern int	kpi_store_fiscal_start_of(struct TupleTableSlot *slot);
+/* calls each for every row of a table */
+typedef void (*KpiRowVisitor) (void *context, struct TupleTableSlot *slot);
+extern void kpi_store_scan(KpiStore *store, KpiTable table, KpiRowVisitor each, void *context);
+
+#endif							/* KPI_STORE_H */
