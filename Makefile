@@ -28,7 +28,7 @@ PARTS_0_2   = $(sort $(filter-out $(PARTS_0_1),$(wildcard sql/parts/*.sql)))
 DATA_built  = kpi_cascade--0.1.sql kpi_cascade--0.1--0.2.sql kpi_cascade--0.2.sql
 EXTRA_CLEAN = $(DATA_built)
 
-PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+PG_CFLAGS   = -DKPI_CASCADE_VERSION=\"$(EXTVERSION)\" -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 PG_CONFIG  ?= pg_config
 
 # Input in test/, expected output in expected/.

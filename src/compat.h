@@ -32,6 +32,8 @@
 #define kpi_make_range(typcache, lower, upper)	make_range(typcache, lower, upper, false, NULL)
 #else
 #define kpi_make_range(typcache, lower, upper)	make_range(typcache, lower, upper, false)
+#endif
+
 /* 18 added an argument for instrumentation (commit 0fbceae84) */
 #if PG_VERSION_NUM >= 180000
 #define kpi_index_beginscan(heap, index, snapshot, nkeys, norderbys) \

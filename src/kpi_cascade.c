@@ -5,5 +5,28 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "fold.h"
+#include "read.h"
+#include "settings.h"
+#include "utils/builtins.h"
 
 PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(kpi_version);
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	kpi_settings_define();
+	kpi_fold_install();
+	kpi_read_install();
+}
+
+/* the version of the library; calling it loads the library and with it the settings */
+Datum
+kpi_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(KPI_CASCADE_VERSION));
+}

@@ -42,7 +42,7 @@ enum {KPI_LINK_ID = 1, KPI_LINK_CHILD, KPI_LINK_PARENT, KPI_LINK_CONTRIBUTES, KP
 enum {KPI_FACT_ID = 1, KPI_FACT_KPI_ID, KPI_FACT_PERIOD, KPI_FACT_VALUE, KPI_FACT_WEIGHT};
 enum {KPI_TARGET_ID = 1, KPI_TARGET_KPI_ID, KPI_TARGET_PERIOD, KPI_TARGET_VALUE, KPI_TARGET_BASELINE,
 	KPI_TARGET_LOW, KPI_TARGET_HIGH, KPI_TARGET_POINTS};
-enum {KPI_MEASURE_ID = 1, KPI_MEASURE_DIRECTION = 6, KPI_MEASURE_ROLLUP, KPI_MEASURE_TIME_ROLLUP,
+enum {KPI_MEASURE_ID = 1, KPI_MEASURE_CODE, KPI_MEASURE_DIRECTION = 6, KPI_MEASURE_ROLLUP, KPI_MEASURE_TIME_ROLLUP,
 	KPI_MEASURE_SCORING, KPI_MEASURE_MULTIPLIER, KPI_MEASURE_SCORE_FLOOR, KPI_MEASURE_SCORE_CAP,
 	KPI_MEASURE_DRIVER_ROLLUP, KPI_MEASURE_RESULT_WEIGHT, KPI_MEASURE_MISSING_CHILD,
 	KPI_MEASURE_GRAIN, KPI_MEASURE_FISCAL_START, KPI_MEASURE_AT_RISK_FROM,
@@ -153,6 +153,8 @@ extern KpiGraph *kpi_store_graph(KpiStore *store);
 /* the measure's grain and fiscal start for a KPI; false if there is no such KPI */
 extern bool kpi_store_kpi_grain(KpiStore *store, int64 kpi_id, int64 *measure_id,
 								KpiGrain *grain, int *fiscal_start);
+/* a KPI in words, for messages: its measure and unit */
+extern char *kpi_store_describe_kpi(KpiStore *store, int64 kpi_id);
 /* tallies the facts of a KPI in a period; false where there are none */
 extern bool kpi_store_facts(KpiStore *store, int64 kpi_id, KpiPeriod period, KpiTally *tally);
 /* calls visit for each fact there is */
@@ -180,6 +182,7 @@ extern void kpi_store_write_cell(KpiStore *store, int64 kpi_id, KpiPeriod period
 extern void kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell *cell,
 								  Oid status_type, Datum *values, bool *nulls);
 #define KPI_CELL_COLUMNS	17
+#define KPI_CELL_STATUS_COLUMN	10
 
 /* shared by store.c and store_rows.c */
 extern Relation kpi_store_table(KpiStore *store, KpiTable table);

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "store.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -25,6 +26,7 @@ enum
 {
 	LOOKUP_KPI,
 	LOOKUP_MEASURE,
+	LOOKUP_UNIT,
 	LOOKUP_FACTS_OF_PERIOD,
 	LOOKUP_FACTS_OF_KPI,
 	LOOKUP_TARGETS,
@@ -44,6 +46,7 @@ static const struct
 }			lookups[] = {
 	[LOOKUP_KPI] = {KPI_TABLE_KPI, "kpi_pkey", 1, {1}, {BTEqualStrategyNumber}},
 	[LOOKUP_MEASURE] = {KPI_TABLE_MEASURE, "measure_pkey", 1, {1}, {BTEqualStrategyNumber}},
+	[LOOKUP_UNIT] = {KPI_TABLE_UNIT, "unit_pkey", 1, {1}, {BTEqualStrategyNumber}},
 	[LOOKUP_FACTS_OF_PERIOD] = {KPI_TABLE_FACT, "fact_kpi_id_period_idx", 2, {1, 2},
 	{BTEqualStrategyNumber, BTEqualStrategyNumber}},
 	[LOOKUP_FACTS_OF_KPI] = {KPI_TABLE_FACT, "fact_kpi_id_period_idx", 1, {1},
@@ -106,6 +109,34 @@ kpi_store_kpi_grain(KpiStore *store, int64 kpi_id, int64 *measure_id, KpiGrain *
 	*grain = kpi_store_grain_of(slot);
 	*fiscal_start = kpi_store_fiscal_start_of(slot);
 	return true;
+}
+
+char *
+kpi_store_describe_kpi(KpiStore *store, int64 kpi_id)
+{
+	TupleTableSlot *slot = kpi_lookup_next(start(store, LOOKUP_KPI, Int64GetDatum(kpi_id), 0, 0));
+	Datum		unit_id;
+	Datum		measure_id;
+	char	   *measure;
+	Oid			path_output;
+	bool		is_varlena;
+	bool		isnull;
+
+	if (slot == NULL)
+		return psprintf("KPI " INT64_FORMAT, kpi_id);
+	unit_id = slot_getattr(slot, KPI_KPI_UNIT_ID, &isnull);
+	measure_id = slot_getattr(slot, KPI_KPI_MEASURE_ID, &isnull);
+	slot = kpi_lookup_next(start(store, LOOKUP_MEASURE, measure_id, 0, 0));
+	if (slot == NULL)
+		return psprintf("KPI " INT64_FORMAT, kpi_id);
+	measure = TextDatumGetCString(slot_getattr(slot, KPI_MEASURE_CODE, &isnull));
+	slot = kpi_lookup_next(start(store, LOOKUP_UNIT, unit_id, 0, 0));
+	if (slot == NULL)
+		return psprintf("measure \"%s\"", measure);
+	getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, KPI_UNIT_PATH - 1)->atttypid,
+					  &path_output, &is_varlena);
+	return psprintf("measure \"%s\" at unit \"%s\"", measure,
+					OidOutputFunctionCall(path_output, slot_getattr(slot, KPI_UNIT_PATH, &isnull)));
 }
 
 bool

@@ -1,0 +1,275 @@
+/*
+ * read.c
+ *		Reading: what a fold would change, without folding.
+ *
+ * The views show kpi.cell overlaid with kpi.dirty(), the cells that the
+ * pending changes would change, and leave out the rows of kpi.cell for which
+ * kpi.is_dirty() is true.  Both answer from one map, computed once for a
+ * snapshot by the very cascade that a fold runs, from pending rows that this
+ * snapshot sees and the cells do not contain yet.  So a reader sees its own
+ * uncommitted writes, sees committed writes at once, and never a half-folded
+ * state, whoever folds and whenever.  Nothing is written, so this works on a
+ * standby and in read-only transactions.
+ *
+ * The map is keyed by everything that decides what the snapshot sees: xmin,
+ * xmax, the running transactions, and the command id for own changes.  That
+ * leaves one case: a rolled back subtransaction takes rows away without a new
+ * command id.  So the map is dropped when a subtransaction or transaction
+ * rolls back, and at the end of a transaction that wrote.
+ *
+ * Only AccessShareLock on the tables read; no privileges of the user take
+ * part, as the views that use these functions are what privileges are granted
+ * on.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "cascade.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "read.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(kpi_dirty);
+PG_FUNCTION_INFO_V1(kpi_is_dirty);
+PG_FUNCTION_INFO_V1(kpi_row_security_applies);
+
+typedef struct DirtyKey
+{
+	int64		kpi_id;
+	int64		period;
+} DirtyKey;
+
+typedef struct DirtyCell
+{
+	DirtyKey	key;
+	const KpiCell *cell;		/* exists is false where the cell goes away */
+} DirtyCell;
+
+typedef struct DirtyMap
+{
+	MemoryContext context;		/* NULL: no map */
+	/* the key */
+	Oid			cell_table;
+	TransactionId xmin;
+	TransactionId xmax;
+	CommandId	curcid;
+	uint32		xcnt;
+	int32		subxcnt;
+	bool		suboverflowed;
+	bool		in_recovery;
+	TransactionId *xip;
+	TransactionId *subxip;
+	/* the content */
+	bool		complete;		/* every cell is in the map, others go away */
+	HTAB	   *cells;			/* NULL: nothing is dirty */
+	HTAB	   *lost_kpis;		/* int64; NULL: none */
+} DirtyMap;
+
+static DirtyMap map;
+
+static void
+drop_map(void)
+{
+	if (map.context != NULL)
+		MemoryContextDelete(map.context);
+	memset(&map, 0, sizeof(map));
+}
+
+static bool
+map_fits(Snapshot snapshot, Oid cell_table)
+{
+	return map.context != NULL && map.cell_table == cell_table &&
+		map.xmin == snapshot->xmin && map.xmax == snapshot->xmax &&
+		map.curcid == snapshot->curcid && map.xcnt == snapshot->xcnt &&
+		map.subxcnt == snapshot->subxcnt &&
+		map.suboverflowed == snapshot->suboverflowed &&
+		map.in_recovery == snapshot->takenDuringRecovery &&
+		memcmp(map.xip, snapshot->xip, sizeof(TransactionId) * map.xcnt) == 0 &&
+		memcmp(map.subxip, snapshot->subxip, sizeof(TransactionId) * map.subxcnt) == 0;
+}
+
+static void
+key_map(Snapshot snapshot, Oid cell_table)
+{
+	map.cell_table = cell_table;
+	map.xmin = snapshot->xmin;
+	map.xmax = snapshot->xmax;
+	map.curcid = snapshot->curcid;
+	map.xcnt = snapshot->xcnt;
+	map.subxcnt = snapshot->subxcnt;
+	map.suboverflowed = snapshot->suboverflowed;
+	map.in_recovery = snapshot->takenDuringRecovery;
+	map.xip = palloc(sizeof(TransactionId) * (map.xcnt + 1));
+	map.subxip = palloc(sizeof(TransactionId) * (map.subxcnt + 1));
+	if (map.xcnt > 0)
+		memcpy(map.xip, snapshot->xip, sizeof(TransactionId) * map.xcnt);
+	if (map.subxcnt > 0)
+		memcpy(map.subxip, snapshot->subxip, sizeof(TransactionId) * map.subxcnt);
+}
+
+static void
+note_dirty(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *old, const KpiCell *now)
+{
+	DirtyKey	key = {kpi_id, period};
+	DirtyCell  *entry = hash_search(map.cells, &key, HASH_ENTER, NULL);
+
+	entry->cell = now;
+}
+
+static void
+fill_map(KpiStore *store)
+{
+	KpiFoldState state;
+	List	   *pending;
+	int64		own_upto;
+	KpiCascade *cascade;
+	HASHCTL		control = {0};
+	ListCell   *lc;
+
+	kpi_store_read_state(store, &state);
+	pending = kpi_store_pending(store, &state, 0, &own_upto, 0);
+	if (pending == NIL)
+		return;
+	cascade = kpi_cascade_begin(store);
+	foreach(lc, pending)
+		kpi_cascade_add(cascade, lfirst(lc));
+	kpi_cascade_run(cascade);
+
+	control.hcxt = CurrentMemoryContext;
+	control.keysize = sizeof(DirtyKey);
+	control.entrysize = sizeof(DirtyCell);
+	map.cells = hash_create("kpi_cascade dirty cells", 256, &control,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	kpi_cascade_each_change(cascade, note_dirty, NULL);
+	map.complete = kpi_cascade_is_complete(cascade);
+	if (kpi_cascade_lost_kpis(cascade) != NIL)
+	{
+		control.keysize = sizeof(int64);
+		control.entrysize = sizeof(int64);
+		map.lost_kpis = hash_create("kpi_cascade lost KPIs", 64, &control,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		foreach(lc, kpi_cascade_lost_kpis(cascade))
+			hash_search(map.lost_kpis, lfirst(lc), HASH_ENTER, NULL);
+	}
+}
+
+/* makes the map that of the active snapshot */
+static void
+ensure_map(void)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	Oid			cell_table = kpi_store_relation("cell");
+	MemoryContext old;
+	MemoryContext context;
+	KpiStore   *store;
+
+	if (map_fits(snapshot, cell_table))
+		return;
+	drop_map();
+	/* under the current context until it is complete, so that an error leaves nothing */
+	context = AllocSetContextCreate(CurrentMemoryContext, "kpi_cascade dirty map",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		store = kpi_store_open(snapshot);
+		fill_map(store);
+		kpi_store_close(store);
+		key_map(snapshot, cell_table);
+	}
+	PG_CATCH();
+	{
+		memset(&map, 0, sizeof(map));
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(context, CacheMemoryContext);
+	map.context = context;
+}
+
+/*
+ * kpi.dirty() returns setof kpi.cell: the cells that pending changes have
+ * changed, as they are now
+ */
+Datum
+kpi_dirty(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	HASH_SEQ_STATUS status;
+	DirtyCell  *entry;
+	Oid			status_type;
+
+	InitMaterializedSRF(fcinfo, 0);
+	ensure_map();
+	if (map.cells == NULL)
+		return (Datum) 0;
+	status_type = TupleDescAttr(result->setDesc, KPI_CELL_STATUS_COLUMN - 1)->atttypid;
+	hash_seq_init(&status, map.cells);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		Datum		values[KPI_CELL_COLUMNS];
+		bool		nulls[KPI_CELL_COLUMNS];
+
+		if (!entry->cell->exists)
+			continue;
+		kpi_store_cell_values(entry->key.kpi_id, (KpiPeriod) entry->key.period, entry->cell,
+							  status_type, values, nulls);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* kpi.is_dirty(kpi_id, period): is the row of kpi.cell out of date? */
+Datum
+kpi_is_dirty(PG_FUNCTION_ARGS)
+{
+	DirtyKey	key = {PG_GETARG_INT64(0), PG_GETARG_KPI_PERIOD(1)};
+
+	ensure_map();
+	if (map.cells == NULL && map.lost_kpis == NULL)
+		PG_RETURN_BOOL(false);
+	if (map.complete)
+		PG_RETURN_BOOL(true);
+	if (map.lost_kpis != NULL && hash_search(map.lost_kpis, &key.kpi_id, HASH_FIND, NULL) != NULL)
+		PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(hash_search(map.cells, &key, HASH_FIND, NULL) != NULL);
+}
+
+/*
+ * kpi.row_security_applies(): do row security policies on kpi.unit apply to
+ * the current user?  The views then show only rows of units the user may see.
+ */
+Datum
+kpi_row_security_applies(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(check_enable_rls(kpi_store_relation("unit"), InvalidOid, true) == RLS_ENABLED);
+}
+
+static void
+at_transaction_event(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT ||
+		TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		drop_map();
+}
+
+static void
+at_subtransaction_event(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		drop_map();
+}
+
+void
+kpi_read_install(void)
+{
+	RegisterXactCallback(at_transaction_event, NULL);
+	RegisterSubXactCallback(at_subtransaction_event, NULL);
+}

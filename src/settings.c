@@ -1,0 +1,36 @@
+/*
+ * settings.c
+ *		The settings kpi_cascade.*
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "settings.h"
+#include "utils/guc.h"
+
+int			kpi_fold_mode = KPI_FOLD_COMMIT;
+int			kpi_fold_after = 32;
+
+static const struct config_enum_entry fold_modes[] = {
+	{"commit", KPI_FOLD_COMMIT, false},
+	{"manual", KPI_FOLD_MANUAL, false},
+	{NULL, 0, false}
+};
+
+void
+kpi_settings_define(void)
+{
+	DefineCustomEnumVariable("kpi_cascade.fold_mode",
+							 "When pending changes are folded into the cells.",
+							 "commit: at the end of a writing transaction, if nobody else is folding; "
+							 "manual: only by kpi.fold(). Readers see exact figures in every mode.",
+							 &kpi_fold_mode, KPI_FOLD_COMMIT, fold_modes,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kpi_cascade.fold_after",
+							"Number of pending changes from which on a commit folds.",
+							"0 folds at every commit that changed something.",
+							&kpi_fold_after, 32, 0, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("kpi_cascade");
+}

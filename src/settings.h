@@ -1,0 +1,20 @@
+/*
+ * settings.h
+ *		The settings kpi_cascade.*
+ */
+#ifndef KPI_SETTINGS_H
+#define KPI_SETTINGS_H
+
+typedef enum KpiFoldMode
+{
+	KPI_FOLD_COMMIT,
+	KPI_FOLD_MANUAL
+} KpiFoldMode;
+
+extern int	kpi_fold_mode;		/* KpiFoldMode */
+extern int	kpi_fold_after;		/* rows */
+
+/* defines them; called once, when the library is loaded */
+extern void kpi_settings_define(void);
+
+#endif							/* KPI_SETTINGS_H */
