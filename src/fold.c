@@ -354,6 +354,8 @@ kpi_fold(PG_FUNCTION_ARGS)
 Datum
 kpi_refold(PG_FUNCTION_ARGS)
 {
+	/* the graph may have been changed with triggers disabled */
+	kpi_store_touch_graph();
 	PG_RETURN_INT64(fold_now(true));
 }
 

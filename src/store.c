@@ -56,6 +56,7 @@ static const char *const table_names[KPI_TABLE_COUNT] = {
 
 struct KpiStore
 {
+	MemoryContext context;		/* that it was opened in: scans and tables live there */
 	Snapshot	snapshot;
 	Relation	tables[KPI_TABLE_COUNT];
 	CatalogIndexState indexes[KPI_TABLE_COUNT];
@@ -94,6 +95,7 @@ kpi_store_open(Snapshot snapshot)
 {
 	KpiStore   *store = palloc0(sizeof(KpiStore));
 
+	store->context = CurrentMemoryContext;
 	store->snapshot = snapshot;
 	return store;
 }
@@ -137,8 +139,11 @@ table_for_writing(KpiStore *store, KpiTable table)
 
 	if (store->indexes[table] == NULL)
 	{
+		MemoryContext old = MemoryContextSwitchTo(store->context);
+
 		LockRelationOid(RelationGetRelid(relation), RowExclusiveLock);
 		store->indexes[table] = CatalogOpenIndexes(relation);
+		MemoryContextSwitchTo(old);
 	}
 	return relation;
 }
@@ -176,6 +181,7 @@ kpi_store_lookup(KpiStore *store, KpiTable table, const char *index, int n_keys,
 				 const AttrNumber *columns, const StrategyNumber *strategies)
 {
 	Relation	heap = kpi_store_table(store, table);
+	MemoryContext old = MemoryContextSwitchTo(store->context);
 	KpiLookup  *lookup = palloc0(sizeof(KpiLookup));
 
 	lookup->index = index_open(kpi_store_relation(index), AccessShareLock);
@@ -192,6 +198,7 @@ kpi_store_lookup(KpiStore *store, KpiTable table, const char *index, int n_keys,
 	lookup->slot = table_slot_create(heap, NULL);
 	lookup->scan = kpi_index_beginscan(heap, lookup->index, store->snapshot, n_keys, 0);
 	store->all_lookups = lappend(store->all_lookups, lookup);
+	MemoryContextSwitchTo(old);
 	return lookup;
 }
 

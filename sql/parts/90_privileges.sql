@@ -47,6 +47,12 @@ BEGIN
 END
 $$;
 
+-- Views call functions with the rights of whoever reads: what the views are
+-- made of must be callable by everybody who may read a view.  None of it
+-- writes, and without USAGE on the schema none of it can be named.
+GRANT EXECUTE ON FUNCTION kpi.dirty(), kpi.is_dirty(bigint, @extschema@.kpi_period),
+                          kpi.row_security_applies(), kpi.may_see_unit(bigint) TO PUBLIC;
+
 -- What users wrote is dumped, in the order of the foreign keys; what the
 -- extension keeps for itself is found again from it.
 DO $$
