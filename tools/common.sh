@@ -24,10 +24,14 @@ die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
 # as COMMAND...: run it as the server's user, from a folder that user can read
 as() {
+	(cd "$work" && run_as "$@")
+}
+
+run_as() {
 	if [ "$(id -u)" -eq 0 ]; then
-		(cd "$work" && exec runuser -u "$run_user" -- env HOME="$work" USER="$run_user" "$@")
+		exec ${limit_by:-} runuser -u "$run_user" -- env HOME="$work" USER="$run_user" "$@"
 	else
-		(cd "$work" && exec env HOME="$work" "$@")
+		exec ${limit_by:-} env HOME="$work" "$@"
 	fi
 }
 
