@@ -10,7 +10,7 @@
 \pset null '·'
 \pset numericlocale off
 
-\set columns 'unit, measure_name AS measure, trim_scale(round(actual, 2)) AS actual, trim_scale(round(target_to_date, 2)) AS target, unit_of_measure AS "in", round(100 * score, 1) AS "score %", status, round(100 * coverage) AS "known %"'
+\set columns 'unit, measure_name AS measure, trim_scale(round(actual, 2)) AS actual, trim_scale(round(target_to_date, 2)) AS target, unit_of_measure AS "in", round(100 * score, 2) AS "score %", status, round(100 * coverage) AS "known %"'
 
 \pset title 'Corporate scorecard, ':period
 SELECT :columns FROM kpi.corporate_scorecard WHERE period = :'period' ORDER BY unit, measure_name;
