@@ -1,5 +1,6 @@
 -- The scorecards of one period, level by level:
 --     psql -v period=2026-08 -f demo/show.sql
+\set QUIET on
 \if :{?period}
 \else
 \set period 2026-Q3
@@ -23,3 +24,10 @@ SELECT :columns FROM kpi.department_scorecard WHERE period = :'period' ORDER BY 
 
 \pset title 'Teams, ':period
 SELECT :columns FROM kpi.team_scorecard WHERE period = :'period' ORDER BY unit, measure_name;
+
+\pset title 'Units, ':period': their KPIs in one score'
+SELECT unit, round(100 * score, 2) AS "score %", status AS "worst status", round(100 * coverage) AS "known %", scored_kpis || ' of ' || kpis AS "KPIs scored"
+FROM kpi.unit_score WHERE period = :'period' ORDER BY kpi.unit_score.unit;
+
+\pset title 'Differences from a recomputation out of the raw figures'
+SELECT count(*) AS differences FROM kpi.verify();
