@@ -151,16 +151,13 @@ COMMENT ON TYPE kpi.recompute_cell IS 'internal to kpi.recompute(): one KPI in o
 
 -- ---------------------------------------------------------------- numbers
 
+-- half away from zero: |a/b| + 1/2 in units of 10^-12, cut off; div() is exact
 CREATE FUNCTION kpi.exact_quotient(numerator numeric, denominator numeric) RETURNS numeric
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    -- half away from zero: |a/b| + 1/2 in units of 10^-12, cut off; div() is exact
-    SELECT trim_scale(sign(numerator) * sign(denominator)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN trim_scale(sign(numerator) * sign(denominator)
                       * div(2 * abs(numerator) * 1000000000000 + abs(denominator),
                             nullif(2 * abs(denominator), 0))
-                      * 0.000000000001)
-$$;
+                      * 0.000000000001);
 COMMENT ON FUNCTION kpi.exact_quotient(numeric, numeric) IS 'numerator / denominator, computed exactly and rounded once, half away from zero, to 12 decimal places, without trailing zeros; null where the denominator is 0';
 
 CREATE FUNCTION kpi.recompute_actual(tally kpi.recompute_tally, rollup text, multiplier numeric) RETURNS numeric
