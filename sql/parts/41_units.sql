@@ -13,6 +13,12 @@
 -- REPEATABLE READ, where kpi.unit_path is locked too: a row that somebody else
 -- moved meanwhile is then a serialization failure.
 
+-- Plans in trigger functions are kept, and meet changes of any size on tables
+-- that have grown since.  So statements here leave nothing to estimates: they
+-- start from the rows or keys changed and go on by lookups, each fenced off as
+-- a LATERAL subquery with OFFSET 0 or a scalar subquery, with sequential and
+-- bitmap scans out of the way.
+
 -- History without the rows that change only the share.
 CREATE VIEW kpi.unit_stretch AS
 SELECT h.unit_id, h.parent_unit_id, h.effective_from AS valid_from,
@@ -61,22 +67,21 @@ COMMENT ON FUNCTION kpi.unit_cycle(bigint, date) IS
 CREATE FUNCTION kpi.unit_path_refresh(changed bigint[], relabelled boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = off
-    SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
     AS $$
 DECLARE
-    restoring constant boolean := kpi.restoring();
     affected bigint[];
     bad record;
     stepped bigint[];
     stepped_to @extschema@.kpi_path[];
 BEGIN
     DELETE FROM kpi.unit_path p
-     WHERE p.unit_id = ANY (changed) AND NOT EXISTS (SELECT FROM kpi.unit u WHERE u.unit_id = p.unit_id);
+     WHERE p.unit_id = ANY (changed) AND (SELECT true FROM kpi.unit u WHERE u.unit_id = p.unit_id) IS NULL;
 
     SELECT u.path INTO bad
-      FROM unnest(changed) AS c (unit_id) JOIN kpi.unit u ON u.unit_id = c.unit_id
-     WHERE NOT EXISTS (SELECT FROM kpi.unit_history h WHERE h.unit_id = u.unit_id AND h.effective_from = '-infinity')
+      FROM unnest(changed) AS c (unit_id)
+     CROSS JOIN LATERAL (SELECT u.path FROM kpi.unit u WHERE u.unit_id = c.unit_id OFFSET 0) u
+     WHERE (SELECT true FROM kpi.unit_history h WHERE h.unit_id = c.unit_id AND h.effective_from = '-infinity') IS NULL
      LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'restrict_violation',
@@ -89,20 +94,24 @@ BEGIN
     -- them at any time
     affected := ARRAY(
         WITH RECURSIVE moved (unit_id) AS (
-            SELECT u.unit_id
-              FROM (SELECT DISTINCT unnest(changed)) AS c (unit_id) JOIN kpi.unit u ON u.unit_id = c.unit_id
-             WHERE CASE WHEN relabelled OR NOT EXISTS (SELECT FROM kpi.unit_path p WHERE p.unit_id = u.unit_id) THEN true
+            SELECT c.unit_id
+              FROM unnest(changed) AS c (unit_id)
+             WHERE (SELECT true FROM kpi.unit u WHERE u.unit_id = c.unit_id)
+               AND CASE WHEN relabelled
+                          OR (SELECT true FROM kpi.unit_path p WHERE p.unit_id = c.unit_id LIMIT 1) IS NULL THEN true
                         ELSE ARRAY(SELECT (s.valid_from, s.parent_unit_id)::text FROM kpi.unit_stretch s
-                                    WHERE s.unit_id = u.unit_id ORDER BY s.valid_from)
+                                    WHERE s.unit_id = c.unit_id ORDER BY s.valid_from)
                           <> ARRAY(SELECT (w.valid_from, w.parent_unit_id)::text
                                      FROM (SELECT p.valid_from, p.parent_unit_id,
                                                   lag(p.parent_unit_id) OVER (ORDER BY p.valid_from) AS before
-                                             FROM kpi.unit_path p WHERE p.unit_id = u.unit_id) w
+                                             FROM kpi.unit_path p WHERE p.unit_id = c.unit_id) w
                                     WHERE w.valid_from = '-infinity' OR w.parent_unit_id IS DISTINCT FROM w.before
                                     ORDER BY w.valid_from)
                    END
             UNION
-            SELECT h.unit_id FROM moved m JOIN kpi.unit_history h ON h.parent_unit_id = m.unit_id)
+            SELECT h.unit_id
+              FROM moved m
+             CROSS JOIN LATERAL (SELECT h.unit_id FROM kpi.unit_history h WHERE h.parent_unit_id = m.unit_id OFFSET 0) h)
         SELECT m.unit_id FROM moved m);
     IF cardinality(affected) = 0 THEN
         RETURN;
@@ -110,7 +119,7 @@ BEGIN
 
     IF current_setting('transaction_isolation') = 'repeatable read' THEN
         PERFORM FROM kpi.unit_path p
-          WHERE p.unit_id IN (SELECT h.parent_unit_id FROM kpi.unit_history h WHERE h.unit_id = ANY (changed))
+          WHERE p.unit_id = ANY (ARRAY(SELECT h.parent_unit_id FROM kpi.unit_history h WHERE h.unit_id = ANY (changed)))
             FOR SHARE;
     END IF;
 
@@ -119,45 +128,42 @@ BEGIN
     -- never reached from there, as each unit has one parent a day.
     DELETE FROM kpi.unit_path p WHERE p.unit_id = ANY (affected);
     WITH RECURSIVE placed (unit_id, valid_from, valid_to, path, parent_unit_id) AS (
-        SELECT s.unit_id, s.valid_from, s.valid_to, kpi.label(u.path, -1)::@extschema@.kpi_path, s.parent_unit_id
+        SELECT s.unit_id, coalesce(p.valid_from, s.valid_from), coalesce(p.valid_to, s.valid_to),
+               CASE WHEN p.path IS NULL THEN u.label::@extschema@.kpi_path ELSE p.path OPERATOR(@extschema@.||) u.label END,
+               s.parent_unit_id
           FROM unnest(affected) AS a (unit_id)
-          JOIN kpi.unit u ON u.unit_id = a.unit_id
-          JOIN kpi.unit_stretch s ON s.unit_id = a.unit_id
-         WHERE s.parent_unit_id IS NULL
+         CROSS JOIN LATERAL (SELECT kpi.label(u.path, -1) AS label FROM kpi.unit u WHERE u.unit_id = a.unit_id OFFSET 0) u
+         CROSS JOIN LATERAL (SELECT s.* FROM kpi.unit_stretch s WHERE s.unit_id = a.unit_id OFFSET 0) s
+          LEFT JOIN LATERAL (SELECT greatest(s.valid_from, p.valid_from) AS valid_from, least(s.valid_to, p.valid_to) AS valid_to, p.path
+                               FROM kpi.unit_path p
+                              WHERE p.unit_id = s.parent_unit_id AND p.valid_from < s.valid_to AND p.valid_to > s.valid_from OFFSET 0) p ON true
+         WHERE s.parent_unit_id IS NULL OR p.path IS NOT NULL
         UNION ALL
         SELECT s.unit_id, greatest(s.valid_from, p.valid_from), least(s.valid_to, p.valid_to),
-               p.path OPERATOR(@extschema@.||) kpi.label(u.path, -1), s.parent_unit_id
-          FROM unnest(affected) AS a (unit_id)
-          JOIN kpi.unit u ON u.unit_id = a.unit_id
-          JOIN kpi.unit_stretch s ON s.unit_id = a.unit_id
-          JOIN kpi.unit_path p ON p.unit_id = s.parent_unit_id AND p.valid_from < s.valid_to AND p.valid_to > s.valid_from
-        UNION ALL
-        SELECT s.unit_id, greatest(s.valid_from, p.valid_from), least(s.valid_to, p.valid_to),
-               p.path OPERATOR(@extschema@.||) kpi.label(u.path, -1), s.parent_unit_id
+               p.path OPERATOR(@extschema@.||) (SELECT kpi.label(u.path, -1) FROM kpi.unit u WHERE u.unit_id = s.unit_id), s.parent_unit_id
           FROM placed p
-          JOIN kpi.unit_stretch s ON s.parent_unit_id = p.unit_id AND p.valid_from < s.valid_to AND p.valid_to > s.valid_from
-          JOIN kpi.unit u ON u.unit_id = s.unit_id)
+         CROSS JOIN LATERAL (SELECT s.* FROM kpi.unit_stretch s
+                              WHERE s.parent_unit_id = p.unit_id AND p.valid_from < s.valid_to AND p.valid_to > s.valid_from OFFSET 0) s)
     INSERT INTO kpi.unit_path (unit_id, valid_from, valid_to, path, parent_unit_id)
     SELECT p.unit_id, p.valid_from, p.valid_to, p.path, p.parent_unit_id FROM placed p;
 
-    IF restoring THEN
+    IF kpi.restoring() THEN
         RETURN;
     END IF;
 
     -- the first day on which a unit was not reached
-    SELECT u.unit_id, u.path,
-           coalesce((SELECT min(p.valid_to) FROM kpi.unit_path p
-                      WHERE p.unit_id = u.unit_id AND p.valid_to < 'infinity'
-                        AND NOT EXISTS (SELECT FROM kpi.unit_path n WHERE n.unit_id = p.unit_id AND n.valid_from = p.valid_to)
-                        AND EXISTS (SELECT FROM kpi.unit_path f WHERE f.unit_id = p.unit_id AND f.valid_from = '-infinity')),
-                    '-infinity') AS day
-      INTO bad
+    SELECT a.unit_id, u.path, missed.day INTO bad
       FROM unnest(affected) AS a (unit_id)
-      JOIN kpi.unit u ON u.unit_id = a.unit_id
-     WHERE NOT EXISTS (SELECT FROM kpi.unit_path p WHERE p.unit_id = u.unit_id AND p.valid_from = '-infinity')
-        OR EXISTS (SELECT FROM kpi.unit_path p
-                    WHERE p.unit_id = u.unit_id AND p.valid_to < 'infinity'
-                      AND NOT EXISTS (SELECT FROM kpi.unit_path n WHERE n.unit_id = p.unit_id AND n.valid_from = p.valid_to))
+     CROSS JOIN LATERAL (
+            SELECT CASE WHEN (SELECT true FROM kpi.unit_path p WHERE p.unit_id = a.unit_id AND p.valid_from = '-infinity') IS NULL
+                        THEN date '-infinity'
+                        ELSE (SELECT min(p.valid_to)
+                                FROM kpi.unit_path p
+                               WHERE p.unit_id = a.unit_id AND p.valid_to < 'infinity'
+                                 AND (SELECT true FROM kpi.unit_path n WHERE n.unit_id = a.unit_id AND n.valid_from = p.valid_to) IS NULL)
+                   END AS day OFFSET 0) missed
+     CROSS JOIN LATERAL (SELECT u.path FROM kpi.unit u WHERE u.unit_id = a.unit_id OFFSET 0) u
+     WHERE missed.day IS NOT NULL
      ORDER BY u.path
      LIMIT 1;
     IF FOUND THEN
@@ -171,13 +177,26 @@ BEGIN
 
     -- unit.path follows; where paths change hands, those that must make room
     -- step aside first
-    SELECT o.path, u.path AS was INTO bad
+    affected := ARRAY(
+        SELECT a.unit_id
+          FROM unnest(affected) AS a (unit_id)
+         WHERE (SELECT u.path FROM kpi.unit u WHERE u.unit_id = a.unit_id)
+               OPERATOR(@extschema@.<>) (SELECT p.path FROM kpi.unit_path p WHERE p.unit_id = a.unit_id AND p.valid_to = 'infinity'));
+    IF cardinality(affected) = 0 THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(o.unit_id), array_agg(o.ends_as) INTO stepped, stepped_to
       FROM unnest(affected) AS a (unit_id)
-      JOIN kpi.unit u ON u.unit_id = a.unit_id
-      JOIN kpi.unit_path p ON p.unit_id = a.unit_id AND p.valid_to = 'infinity'
-      JOIN kpi.unit o ON o.path OPERATOR(@extschema@.=) p.path AND o.unit_id <> a.unit_id
-      JOIN kpi.unit_path op ON op.unit_id = o.unit_id AND op.valid_to = 'infinity'
-     WHERE op.path OPERATOR(@extschema@.=) p.path
+     CROSS JOIN LATERAL (SELECT p.path FROM kpi.unit_path p WHERE p.unit_id = a.unit_id AND p.valid_to = 'infinity' OFFSET 0) p
+     CROSS JOIN LATERAL (SELECT u.unit_id, (SELECT w.path FROM kpi.unit_path w WHERE w.unit_id = u.unit_id AND w.valid_to = 'infinity') AS ends_as
+                           FROM kpi.unit u WHERE u.path OPERATOR(@extschema@.=) p.path OFFSET 0) o;
+    SELECT u.path AS was, p.path INTO bad
+      FROM unnest(stepped, stepped_to) AS o (unit_id, path)
+     CROSS JOIN LATERAL (SELECT u.path FROM kpi.unit u WHERE u.unit_id = o.unit_id AND u.path OPERATOR(@extschema@.=) o.path OFFSET 0) p
+     CROSS JOIN LATERAL (SELECT a.unit_id FROM unnest(affected) AS a (unit_id)
+                          WHERE (SELECT w.path FROM kpi.unit_path w WHERE w.unit_id = a.unit_id AND w.valid_to = 'infinity') OPERATOR(@extschema@.=) o.path
+                          LIMIT 1) a
+     CROSS JOIN LATERAL (SELECT u.path FROM kpi.unit u WHERE u.unit_id = a.unit_id OFFSET 0) u
      LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'unique_violation',
@@ -185,30 +204,17 @@ BEGIN
             HINT = 'Rename one of the two first.',
             SCHEMA = 'kpi', TABLE = 'unit', CONSTRAINT = 'unit_path_key';
     END IF;
-    SELECT array_agg(op.unit_id), array_agg(op.path) INTO stepped, stepped_to
-      FROM unnest(affected) AS a (unit_id)
-      JOIN kpi.unit_path p ON p.unit_id = a.unit_id AND p.valid_to = 'infinity'
-      JOIN kpi.unit o ON o.path OPERATOR(@extschema@.=) p.path AND o.unit_id <> a.unit_id
-      JOIN kpi.unit_path op ON op.unit_id = o.unit_id AND op.valid_to = 'infinity';
     IF stepped IS NOT NULL THEN
         UPDATE kpi.unit_path p SET path = concat('kpi_cascade-moving-', p.unit_id)::@extschema@.kpi_path
          WHERE p.unit_id = ANY (stepped) AND p.valid_to = 'infinity';
-        UPDATE kpi.unit u SET path = p.path
-          FROM kpi.unit_path p
-         WHERE u.unit_id = ANY (stepped) AND p.unit_id = u.unit_id AND p.valid_to = 'infinity';
-        UPDATE kpi.unit_path p SET path = s.path
-          FROM unnest(stepped, stepped_to) AS s (unit_id, path)
-         WHERE p.unit_id = s.unit_id AND p.valid_to = 'infinity';
+        UPDATE kpi.unit u SET path = concat('kpi_cascade-moving-', u.unit_id)::@extschema@.kpi_path
+         WHERE u.unit_id = ANY (stepped);
+        UPDATE kpi.unit_path p SET path = stepped_to[array_position(stepped, p.unit_id)]
+         WHERE p.unit_id = ANY (stepped) AND p.valid_to = 'infinity';
     END IF;
-    IF EXISTS (SELECT FROM unnest(affected) AS a (unit_id)
-                 JOIN kpi.unit u ON u.unit_id = a.unit_id
-                 JOIN kpi.unit_path p ON p.unit_id = a.unit_id AND p.valid_to = 'infinity'
-                WHERE u.path OPERATOR(@extschema@.<>) p.path) THEN
-        UPDATE kpi.unit u SET path = p.path
-          FROM kpi.unit_path p
-         WHERE u.unit_id = ANY (affected) AND p.unit_id = u.unit_id AND p.valid_to = 'infinity'
-           AND u.path OPERATOR(@extschema@.<>) p.path;
-    END IF;
+    UPDATE kpi.unit u
+       SET path = (SELECT p.path FROM kpi.unit_path p WHERE p.unit_id = u.unit_id AND p.valid_to = 'infinity')
+     WHERE u.unit_id = ANY (affected);
 END
 $$;
 COMMENT ON FUNCTION kpi.unit_path_refresh(bigint[], boolean) IS
@@ -232,7 +238,7 @@ COMMENT ON FUNCTION kpi.unit_path_rebuild() IS
 CREATE FUNCTION kpi.unit_level() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = off
+    SET enable_seqscan = off SET enable_bitmapscan = off
     AS $$
 BEGIN
     IF kpi.depth(NEW.path) = 1 THEN
@@ -250,8 +256,7 @@ COMMENT ON FUNCTION kpi.unit_level() IS
 CREATE FUNCTION kpi.unit_inserted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = off
-    SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
     AS $$
 DECLARE
     missing @extschema@.kpi_path;
@@ -264,7 +269,7 @@ BEGIN
         SELECT n.path INTO missing
           FROM written n
          WHERE kpi.depth(n.path) > 1
-           AND NOT EXISTS (SELECT FROM kpi.unit p WHERE p.path OPERATOR(@extschema@.=) kpi.parent(n.path))
+           AND (SELECT true FROM kpi.unit p WHERE p.path OPERATOR(@extschema@.=) kpi.parent(n.path)) IS NULL
          ORDER BY n.path LIMIT 1;
         IF FOUND THEN
             RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation',
@@ -275,21 +280,21 @@ BEGIN
         END IF;
     END IF;
 
-    WHILE EXISTS (SELECT FROM written n JOIN kpi.unit u ON u.unit_id = n.unit_id WHERE n.level_no IS NULL AND u.level_no IS NULL) LOOP
-        UPDATE kpi.unit u SET level_no = p.level_no + 1
-          FROM written n, kpi.unit p
-         WHERE n.level_no IS NULL AND u.unit_id = n.unit_id AND u.level_no IS NULL
-           AND p.path OPERATOR(@extschema@.=) kpi.parent(n.path) AND p.level_no IS NOT NULL;
-        IF NOT FOUND THEN
-            UPDATE kpi.unit u SET level_no = kpi.depth(n.path)
-              FROM written n
-             WHERE n.level_no IS NULL AND u.unit_id = n.unit_id AND u.level_no IS NULL;
-        END IF;
-    END LOOP;
+    -- counted from the nearest unit above that has a level
+    IF EXISTS (SELECT FROM written n WHERE n.level_no IS NULL) THEN
+        UPDATE kpi.unit u
+           SET level_no = coalesce((SELECT p.level_no + kpi.depth(u.path) - d.depth
+                                      FROM generate_series(kpi.depth(u.path) - 1, 1, -1) AS d (depth)
+                                     CROSS JOIN LATERAL (SELECT p.level_no FROM kpi.unit p
+                                                          WHERE p.path OPERATOR(@extschema@.=) kpi.subpath(u.path, 1, d.depth)
+                                                            AND p.level_no IS NOT NULL OFFSET 0) p
+                                     LIMIT 1), kpi.depth(u.path))
+         WHERE u.unit_id = ANY (ARRAY(SELECT n.unit_id FROM written n WHERE n.level_no IS NULL));
+    END IF;
 
     INSERT INTO kpi.unit_history (unit_id, effective_from, parent_unit_id, share)
-    SELECT n.unit_id, '-infinity', p.unit_id, n.share
-      FROM written n LEFT JOIN kpi.unit p ON p.path OPERATOR(@extschema@.=) kpi.parent(n.path);
+    SELECT n.unit_id, '-infinity', (SELECT p.unit_id FROM kpi.unit p WHERE p.path OPERATOR(@extschema@.=) kpi.parent(n.path)), n.share
+      FROM written n;
     RETURN NULL;
 END
 $$;
@@ -299,8 +304,7 @@ COMMENT ON FUNCTION kpi.unit_inserted() IS
 CREATE FUNCTION kpi.unit_updated() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = off
-    SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
     AS $$
 DECLARE
     renamed bigint[];
@@ -310,21 +314,21 @@ BEGIN
     -- extension's own update, what path has become
     renamed := ARRAY(
         SELECT n.unit_id
-          FROM written n JOIN kpi.unit_path p ON p.unit_id = n.unit_id AND p.valid_to = 'infinity'
-         WHERE p.path OPERATOR(@extschema@.<>) n.path);
+          FROM written n
+         WHERE (SELECT p.path FROM kpi.unit_path p WHERE p.unit_id = n.unit_id AND p.valid_to = 'infinity') OPERATOR(@extschema@.<>) n.path);
     IF cardinality(renamed) = 0 OR kpi.restoring() THEN
         RETURN NULL;
     END IF;
     LOCK TABLE kpi.link_lock IN SHARE ROW EXCLUSIVE MODE;
     -- the last label may change; those before it only as the parent's do
-    SELECT p.path AS was, n.path INTO bad
-      FROM written n
-      JOIN kpi.unit_path p ON p.unit_id = n.unit_id AND p.valid_to = 'infinity'
-      LEFT JOIN kpi.unit u ON u.unit_id = p.parent_unit_id
-     WHERE p.path OPERATOR(@extschema@.<>) n.path
-       AND kpi.parent(n.path)::text IS DISTINCT FROM kpi.parent(p.path)::text
-       AND kpi.parent(n.path)::text IS DISTINCT FROM u.path::text
-     ORDER BY n.path LIMIT 1;
+    SELECT p.path AS was, u.path INTO bad
+      FROM unnest(renamed) AS a (unit_id)
+     CROSS JOIN LATERAL (SELECT u.path FROM kpi.unit u WHERE u.unit_id = a.unit_id OFFSET 0) u
+     CROSS JOIN LATERAL (SELECT p.path, p.parent_unit_id FROM kpi.unit_path p
+                          WHERE p.unit_id = a.unit_id AND p.valid_to = 'infinity' OFFSET 0) p
+     WHERE kpi.parent(u.path)::text IS DISTINCT FROM kpi.parent(p.path)::text
+       AND kpi.parent(u.path)::text IS DISTINCT FROM (SELECT o.path::text FROM kpi.unit o WHERE o.unit_id = p.parent_unit_id)
+     ORDER BY u.path LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('unit "%s" cannot be renamed to "%s"', bad.was, bad.path),
@@ -395,7 +399,7 @@ CREATE TRIGGER unit_updated AFTER UPDATE ON kpi.unit
 CREATE FUNCTION kpi.unit_history_first() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = off
+    SET enable_seqscan = off SET enable_bitmapscan = off
     AS $$
 DECLARE
     first record;
@@ -419,8 +423,7 @@ COMMENT ON FUNCTION kpi.unit_history_first() IS
 CREATE FUNCTION kpi.unit_history_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = off
-    SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
     AS $$
 DECLARE
     changed bigint[];
@@ -449,12 +452,11 @@ BEGIN
 
     IF TG_OP = 'DELETE' THEN
         -- deleted with the parent, while the unit itself stays
-        SELECT p.path AS parent, u.path INTO bad
+        SELECT (SELECT p.path FROM kpi.unit_path p WHERE p.unit_id = o.parent_unit_id AND p.valid_to = 'infinity') AS parent, u.path INTO bad
           FROM gone o
-          JOIN kpi.unit u ON u.unit_id = o.unit_id
-          LEFT JOIN kpi.unit_path p ON p.unit_id = o.parent_unit_id AND p.valid_to = 'infinity'
+         CROSS JOIN LATERAL (SELECT u.path FROM kpi.unit u WHERE u.unit_id = o.unit_id OFFSET 0) u
          WHERE o.parent_unit_id IS NOT NULL
-           AND NOT EXISTS (SELECT FROM kpi.unit x WHERE x.unit_id = o.parent_unit_id)
+           AND (SELECT true FROM kpi.unit x WHERE x.unit_id = o.parent_unit_id) IS NULL
          ORDER BY u.path LIMIT 1;
         IF FOUND THEN
             RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation',
@@ -472,8 +474,9 @@ $$;
 COMMENT ON FUNCTION kpi.unit_history_changed() IS
 'Internal trigger: brings kpi.unit_path and unit.path in line with history; refuses units without a first row (23001), cycles (23001), equal paths (23505) and the deletion of units that have child units (23503).';
 
+-- not for the rows that the trigger of kpi.unit writes: there is nothing to replace
 CREATE TRIGGER unit_history_first BEFORE INSERT ON kpi.unit_history
-    FOR EACH ROW WHEN (NEW.effective_from = '-infinity') EXECUTE FUNCTION kpi.unit_history_first();
+    FOR EACH ROW WHEN (NEW.effective_from = '-infinity' AND pg_trigger_depth() = 0) EXECUTE FUNCTION kpi.unit_history_first();
 CREATE TRIGGER unit_history_inserted AFTER INSERT ON kpi.unit_history
     REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION kpi.unit_history_changed();
 CREATE TRIGGER unit_history_updated AFTER UPDATE ON kpi.unit_history
