@@ -51,6 +51,12 @@ compare_works(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 KpiCascade *
 kpi_cascade_begin(KpiStore *store)
 {
+	return kpi_cascade_begin_on(store, kpi_store_graph(store));
+}
+
+KpiCascade *
+kpi_cascade_begin_on(KpiStore *store, KpiGraph *graph)
+{
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kpi_cascade cascade",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -60,7 +66,7 @@ kpi_cascade_begin(KpiStore *store)
 	cascade->context = context;
 	cascade->scratch = AllocSetContextCreate(context, "kpi_cascade cell", ALLOCSET_DEFAULT_SIZES);
 	cascade->store = store;
-	cascade->graph = kpi_store_graph(store);
+	cascade->graph = graph;
 	cascade->queue = pairingheap_allocate(compare_works, NULL);
 	control.keysize = sizeof(KpiWorkKey);
 	control.entrysize = sizeof(KpiWork);

@@ -14,6 +14,8 @@ typedef struct KpiCascade KpiCascade;
 
 /* allocated in a child of the current memory context; the store must stay open */
 extern KpiCascade *kpi_cascade_begin(KpiStore *store);
+/* the same on a graph other than the one in force */
+extern KpiCascade *kpi_cascade_begin_on(KpiStore *store, KpiGraph *graph);
 /* takes note of one change */
 extern void kpi_cascade_add(KpiCascade *cascade, const KpiPending *change);
 /* evaluates all cells that the changes concern */

@@ -42,6 +42,8 @@ struct KpiGraph
 	int			n_links;
 	DateADT    *breaks;			/* sorted days on which an epoch begins */
 	int			n_breaks;
+	bool		is_frozen;		/* parents and links are those of as_of on every day */
+	DateADT		as_of;
 	uint64		clock;
 	EpochSlot	slots[KPI_GRAPH_MAX_EPOCHS];
 };
@@ -121,12 +123,13 @@ add_break(KpiGraph *graph, DateADT day)
 		graph->breaks[graph->n_breaks++] = day;
 }
 
-/* the sorted days on which anything begins or ends */
+/* the sorted days on which anything begins or ends; in a frozen graph only KPIs do */
 static void
 find_breaks(KpiGraph *graph)
 {
 	int			n = 0;
 
+	graph->n_breaks = 0;
 	graph->breaks = palloc(sizeof(DateADT) * (2 * (graph->n_units + graph->n_kpis + graph->n_links) +
 											  graph->n_placements + 1));
 	for (int i = 0; i < graph->n_units; i++)
@@ -139,12 +142,12 @@ find_breaks(KpiGraph *graph)
 		add_break(graph, graph->kpis[i].valid_from);
 		add_break(graph, graph->kpis[i].valid_to);
 	}
-	for (int i = 0; i < graph->n_links; i++)
+	for (int i = 0; i < graph->n_links && !graph->is_frozen; i++)
 	{
 		add_break(graph, graph->links[i].valid_from);
 		add_break(graph, graph->links[i].valid_to);
 	}
-	for (int i = 0; i < graph->n_placements; i++)
+	for (int i = 0; i < graph->n_placements && !graph->is_frozen; i++)
 		add_break(graph, graph->placements[i].effective_from);
 
 	qsort(graph->breaks, graph->n_breaks, sizeof(DateADT), compare_days);
@@ -240,6 +243,16 @@ kpi_graph_build(KpiMeasure *measures, int n_measures, KpiUnit *units, int n_unit
 		graph->first_kpi[unit + 1] = i;
 	}
 	return graph;
+}
+
+void
+kpi_graph_freeze(KpiGraph *graph, DateADT as_of)
+{
+	Assert(graph->clock == 0);	/* no epoch has been resolved */
+	graph->is_frozen = true;
+	graph->as_of = as_of;
+	pfree(graph->breaks);
+	find_breaks(graph);
 }
 
 /* ------------------------------------------------------------------------
@@ -417,7 +430,7 @@ kpi_graph_kpis_of_measure(const KpiGraph *graph, int64 measure_id)
 typedef struct Resolver
 {
 	const KpiGraph *graph;
-	DateADT		day;
+	DateADT		day;			/* on which parents and links are looked up */
 	KpiEpoch   *epoch;
 	int			room;
 	int		   *parent_of;		/* by unit: its parent on that day, or -1 */
@@ -493,7 +506,10 @@ add_explicit_links(Resolver *r)
 	}
 }
 
-/* where each unit stands on that day */
+/*
+ * Where each unit stands on that day.  In a frozen graph, which is asked about
+ * units that came later too, one without history so early has its first.
+ */
 static void
 place_units(Resolver *r)
 {
@@ -507,7 +523,7 @@ place_units(Resolver *r)
 		int			last = -1;
 
 		for (int i = graph->first_placement[unit]; i < graph->first_placement[unit + 1]; i++)
-			if (graph->placements[i].effective_from <= r->day)
+			if (graph->placements[i].effective_from <= r->day || (graph->is_frozen && last < 0))
 				last = i;
 		r->parent_of[unit] = -1;
 		if (last < 0)
@@ -684,7 +700,8 @@ order_levels(const KpiGraph *graph, KpiEpoch *epoch)
 static void
 resolve(const KpiGraph *graph, DateADT day, KpiEpoch *epoch)
 {
-	Resolver	r = {.graph = graph, .day = day, .epoch = epoch, .room = graph->n_kpis + 16};
+	Resolver	r = {.graph = graph, .day = graph->is_frozen ? graph->as_of : day,
+		.epoch = epoch, .room = graph->n_kpis + 16};
 
 	memset(epoch, 0, sizeof(KpiEpoch));
 	epoch->nodes = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(KpiNode) * (graph->n_kpis + 1));

@@ -110,6 +110,12 @@ extern KpiGraph *kpi_graph_build(KpiMeasure *measures, int n_measures,
 								 KpiPlacement *placements, int n_placements,
 								 KpiKpi *kpis, int n_kpis,
 								 KpiLink *links, int n_links);
+/*
+ * From now on parents and links are those in force on one day, whatever day is
+ * asked about; KPIs stay alive by the day asked about.  Before any epoch is
+ * asked for.
+ */
+extern void kpi_graph_freeze(KpiGraph *graph, DateADT as_of);
 extern int	kpi_graph_size(const KpiGraph *graph);
 /* the index of a KPI, or -1 */
 extern int	kpi_graph_find(const KpiGraph *graph, int64 kpi_id);

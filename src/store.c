@@ -745,6 +745,35 @@ collect_link(void *context, TupleTableSlot *slot)
 	row->valid_to = date_column(slot, KPI_LINK_VALID_TO, DATEVAL_NOEND);
 }
 
+/* reads the graph into the current memory context */
+static KpiGraph *
+read_graph(KpiStore *store)
+{
+	Collector	measures = {0},
+				units = {0},
+				placements = {0},
+				kpis = {0},
+				links = {0};
+
+	kpi_store_scan(store, KPI_TABLE_MEASURE, collect_measure, &measures);
+	kpi_store_scan(store, KPI_TABLE_UNIT, collect_unit, &units);
+	kpi_store_scan(store, KPI_TABLE_UNIT_HISTORY, collect_placement, &placements);
+	kpi_store_scan(store, KPI_TABLE_KPI, collect_kpi, &kpis);
+	kpi_store_scan(store, KPI_TABLE_LINK, collect_link, &links);
+	return kpi_graph_build(measures.rows, measures.n, units.rows, units.n,
+						   placements.rows, placements.n, kpis.rows, kpis.n,
+						   links.rows, links.n);
+}
+
+KpiGraph *
+kpi_store_graph_as_of(KpiStore *store, DateADT as_of)
+{
+	KpiGraph   *graph = read_graph(store);
+
+	kpi_graph_freeze(graph, as_of);
+	return graph;
+}
+
 KpiGraph *
 kpi_store_graph(KpiStore *store)
 {
@@ -753,11 +782,6 @@ kpi_store_graph(KpiStore *store)
 	static uint64 version;
 	static Oid	owner_table;	/* tells one installation from the next */
 	VersionScan scan = {0};
-	Collector	measures = {0},
-				units = {0},
-				placements = {0},
-				kpis = {0},
-				links = {0};
 	MemoryContext fresh,
 				old;
 
@@ -771,16 +795,8 @@ kpi_store_graph(KpiStore *store)
 	old = MemoryContextSwitchTo(fresh);
 	PG_TRY();
 	{
-		KpiGraph   *built;
+		KpiGraph   *built = read_graph(store);
 
-		kpi_store_scan(store, KPI_TABLE_MEASURE, collect_measure, &measures);
-		kpi_store_scan(store, KPI_TABLE_UNIT, collect_unit, &units);
-		kpi_store_scan(store, KPI_TABLE_UNIT_HISTORY, collect_placement, &placements);
-		kpi_store_scan(store, KPI_TABLE_KPI, collect_kpi, &kpis);
-		kpi_store_scan(store, KPI_TABLE_LINK, collect_link, &links);
-		built = kpi_graph_build(measures.rows, measures.n, units.rows, units.n,
-								placements.rows, placements.n, kpis.rows, kpis.n,
-								links.rows, links.n);
 		if (context != NULL)
 			MemoryContextDelete(context);
 		context = fresh;

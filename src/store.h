@@ -148,6 +148,8 @@ extern void kpi_store_touch_graph(void);
 extern void kpi_store_compact_versions(KpiStore *store);
 /* the graph as the snapshot sees it; kept for the session until it changes */
 extern KpiGraph *kpi_store_graph(KpiStore *store);
+/* a graph frozen to the parents and links of one day, in the current memory context */
+extern KpiGraph *kpi_store_graph_as_of(KpiStore *store, DateADT as_of);
 
 /* store_rows.c: facts, targets and cells */
 /* the measure's grain and fiscal start for a KPI; false if there is no such KPI */
