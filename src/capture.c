@@ -28,6 +28,7 @@
  */
 #include "postgres.h"
 
+#include "accumulator.h"
 #include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -203,13 +204,16 @@ typedef struct FactGroup
 	GroupKey	key;
 	bool		has_added;
 	bool		has_removed;
-	KpiTally	added;
-	KpiTally	removed;
+	KpiAccumulator added;
+	KpiAccumulator removed;
 } FactGroup;
 
 typedef struct FactChanges
 {
+	MemoryContext context;
 	HTAB	   *groups;
+	FactGroup **sorted;			/* by KPI and period, once all rows are read */
+	int			n;
 	FactGroup	   *last;			/* rows of one group often follow each other */
 } FactChanges;
 
@@ -238,23 +242,44 @@ collect_facts(FactChanges *changes, TriggerData *trigger, bool old)
 		FactGroup	   *group = group_of(changes, bigint_of(reader.slot, KPI_FACT_KPI_ID),
 									 period_of(reader.slot, KPI_FACT_PERIOD));
 		bool	   *has = old ? &group->has_removed : &group->has_added;
-		KpiTally   *tally = old ? &group->removed : &group->added;
+		KpiAccumulator *tally = old ? &group->removed : &group->added;
 		bool		isnull;
-		Numeric		value = DatumGetNumeric(slot_getattr(reader.slot, KPI_FACT_VALUE, &isnull));
-		Numeric		weight = DatumGetNumeric(slot_getattr(reader.slot, KPI_FACT_WEIGHT, &isnull));
+		Datum		value = slot_getattr(reader.slot, KPI_FACT_VALUE, &isnull);
+		Datum		weight = slot_getattr(reader.slot, KPI_FACT_WEIGHT, &isnull);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!old)
-		{
-			kpi_number_check(value, "value");
-			kpi_number_check(weight, "weight");
-		}
 		if (!*has)
-			kpi_tally_init(tally);
+			kpi_accumulator_init(tally, changes->context);
 		*has = true;
-		kpi_tally_observe(tally, value, weight);
+		/* refuses numbers out of bounds */
+		kpi_accumulator_observe(tally, PG_DETOAST_DATUM_PACKED(value),
+								PG_DETOAST_DATUM_PACKED(weight));
 	}
 	stop_reading(&reader);
+}
+
+static int
+compare_groups(const void *a, const void *b)
+{
+	const GroupKey *x = &(*(FactGroup *const *) a)->key;
+	const GroupKey *y = &(*(FactGroup *const *) b)->key;
+
+	if (x->kpi_id != y->kpi_id)
+		return x->kpi_id < y->kpi_id ? -1 : 1;
+	return (x->period > y->period) - (x->period < y->period);
+}
+
+static void
+sort_groups(FactChanges *changes)
+{
+	HASH_SEQ_STATUS status;
+	FactGroup  *group;
+
+	changes->sorted = palloc(sizeof(FactGroup *) * (hash_get_num_entries(changes->groups) + 1));
+	hash_seq_init(&status, changes->groups);
+	while ((group = hash_seq_search(&status)) != NULL)
+		changes->sorted[changes->n++] = group;
+	qsort(changes->sorted, changes->n, sizeof(FactGroup *), compare_groups);
 }
 
 static void
@@ -282,23 +307,23 @@ check_groups(FactChanges *changes)
 	int64		measure_id = 0;
 	KpiGrain	grain = KPI_GRAIN_DAY;
 	int			fiscal_start = 1;
-	HASH_SEQ_STATUS status;
-	FactGroup	   *group;
+	int64		known_kpi = 0;
 
 	PushActiveSnapshot(snapshot);
-	hash_seq_init(&status, changes->groups);
-	while ((group = hash_seq_search(&status)) != NULL)
+	for (int i = 0; i < changes->n; i++)
 	{
+		const FactGroup *group = changes->sorted[i];
 		KpiPeriod	period = (KpiPeriod) group->key.period;
 
 		if (!group->has_added)
 			continue;
-		if (!kpi_store_kpi_grain(store, group->key.kpi_id, &measure_id, &grain, &fiscal_start))
+		if (group->key.kpi_id != known_kpi && !kpi_store_kpi_grain(store, group->key.kpi_id, &measure_id, &grain, &fiscal_start))
 			ereport(ERROR,
 					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 					 errmsg("KPI " INT64_FORMAT " does not exist", group->key.kpi_id),
 					 errdetail("A fact for period \"%s\" refers to it.", kpi_period_to_text(period)),
 					 errhint("Create the KPI first, by kpi.deploy() or by a row of kpi.kpi.")));
+		known_kpi = group->key.kpi_id;
 		if (kpi_period_grain(period) != grain ||
 			(grain >= KPI_GRAIN_QUARTER && kpi_period_fiscal_start(period) != fiscal_start))
 			refuse_period(store, group, grain, fiscal_start);
@@ -311,33 +336,32 @@ check_groups(FactChanges *changes)
 static void
 note_groups(FactChanges *changes, Batch *batch, bool look_again)
 {
-	HASH_SEQ_STATUS status;
-	FactGroup	   *group;
-
-	hash_seq_init(&status, changes->groups);
-	while ((group = hash_seq_search(&status)) != NULL)
+	for (int i = 0; i < changes->n; i++)
 	{
+		FactGroup  *group = changes->sorted[i];
+		KpiTally   *added = group->has_added ? kpi_accumulator_settle(&group->added) : NULL;
+		KpiTally   *removed = group->has_removed ? kpi_accumulator_settle(&group->removed) : NULL;
 		KpiPending *row;
 
 		/* an update of other columns changes no figure */
-		if (!look_again && group->has_added && group->has_removed &&
-			kpi_tally_equal(&group->added, &group->removed))
+		if (!look_again && added != NULL && removed != NULL && kpi_tally_equal(added, removed))
 			continue;
-		if (look_again || group->has_added)
+		if (look_again || added != NULL)
 		{
 			row = add_row(batch, KPI_PENDING_ADDED);
 			row->kpi_id = group->key.kpi_id;
 			row->period = (KpiPeriod) group->key.period;
 			row->has_delta = !look_again;
-			row->delta = group->added;
+			if (added != NULL)
+				row->delta = *added;
 		}
-		if (!look_again && group->has_removed)
+		if (!look_again && removed != NULL)
 		{
 			row = add_row(batch, KPI_PENDING_REMOVED);
 			row->kpi_id = group->key.kpi_id;
 			row->period = (KpiPeriod) group->key.period;
 			row->has_delta = true;
-			row->delta = group->removed;
+			row->delta = *removed;
 		}
 	}
 }
@@ -358,6 +382,7 @@ kpi_capture_fact(PG_FUNCTION_ARGS)
 		FactChanges changes = {0};
 		HASHCTL		control = {0};
 
+		changes.context = context;
 		control.keysize = sizeof(GroupKey);
 		control.entrysize = sizeof(FactGroup);
 		control.hcxt = context;
@@ -365,6 +390,7 @@ kpi_capture_fact(PG_FUNCTION_ARGS)
 									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 		collect_facts(&changes, trigger, true);
 		collect_facts(&changes, trigger, false);
+		sort_groups(&changes);
 		check_groups(&changes);
 		note_groups(&changes, &batch, TRIGGER_FIRED_FOR_ROW(trigger->tg_event));
 	}

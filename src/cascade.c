@@ -571,6 +571,14 @@ replace_contribution(bool *has_sum, KpiTally *sum, const KpiEdge *edge,
 			(now->maximum == NULL || kpi_number_compare(now->maximum, old->maximum) < 0))
 			return false;
 	}
+	if (!*has_sum)
+		kpi_tally_init(sum);
+	*has_sum = true;
+	if (old == NULL && (edge == NULL || edge->plain))
+	{
+		kpi_tally_merge(sum, now);
+		return true;
+	}
 	kpi_tally_copy(&difference, now);
 	if (old != NULL)
 	{
@@ -581,9 +589,6 @@ replace_contribution(bool *has_sum, KpiTally *sum, const KpiEdge *edge,
 	}
 	if (edge != NULL && !edge->plain)
 		kpi_tally_scale(&difference, edge->weight);
-	if (!*has_sum)
-		kpi_tally_init(sum);
-	*has_sum = true;
 	kpi_tally_merge(sum, &difference);
 	kpi_tally_free(&difference);
 	return true;
@@ -608,16 +613,22 @@ replace_ratio_part(bool *has_sum, KpiTally *sum, const KpiEdge *edge, Numeric ol
 	return true;
 }
 
+/* the same for a plain sum of weight (NULL: 1) times a figure */
 static void
-replace_in_sum(Numeric *sum, Numeric weight, Numeric old, Numeric now)
+replace_in_sum(KpiCascade *cascade, Numeric *sum, Numeric weight, Numeric old, Numeric now)
 {
-	Numeric		difference = now ? kpi_number_copy(now) : kpi_number_from_int(0);
+	MemoryContext context = MemoryContextSwitchTo(cascade->scratch);
+	Numeric		difference = now ? now : kpi_number_from_int(0);
+	Numeric		before = *sum;
 
 	if (old != NULL)
 		difference = kpi_number_subtract(difference, old);
 	if (weight != NULL)
 		difference = kpi_number_multiply(difference, weight);
-	*sum = *sum ? kpi_number_add(*sum, difference) : difference;
+	MemoryContextSwitchTo(context);
+	*sum = before ? kpi_number_add(before, difference) : kpi_number_copy(difference);
+	if (before != NULL)
+		pfree(before);
 }
 
 bool
@@ -710,7 +721,7 @@ tell_parent(KpiCascade *cascade, const KpiEpoch *epoch, const KpiEdge *edge, con
 		else
 			ok = replace_ratio_part(&work->now.has_tally, &work->now.tally, edge,
 									old->actual, now->actual);
-		replace_in_sum(&work->now.coverage_sum, edge->magnitude, old->coverage, now->coverage);
+		replace_in_sum(cascade, &work->now.coverage_sum, edge->magnitude, old->coverage, now->coverage);
 	}
 	work->gather = !ok;
 }
@@ -758,7 +769,7 @@ tell_coarser(KpiCascade *cascade, const KpiWork *inside, KpiPeriod period)
 		ok = ok && replace_contribution(&cell->has_tally, &cell->tally, NULL,
 										old->has_tally ? &old->tally : NULL,
 										now->has_tally ? &now->tally : NULL);
-		replace_in_sum(&cell->coverage_sum, NULL, old->coverage, now->coverage);
+		replace_in_sum(cascade, &cell->coverage_sum, NULL, old->coverage, now->coverage);
 	}
 	if (now->actual != NULL && kpi_period_compare(inside->key.period, cell->last_actual) > 0)
 		cell->last_actual = inside->key.period;

@@ -57,6 +57,95 @@ trim_and_free(Numeric a)
 	return result;
 }
 
+/* ------------------------------------------------------------------------
+ * Small numbers
+ *
+ * Nearly all numbers have few digits.  Those of up to four words are computed
+ * with as integers, in units of 10000^-fraction; what does not fit takes
+ * numeric's own functions, which give the same results.
+ * ------------------------------------------------------------------------ */
+
+#ifdef HAVE_INT128
+
+#define SMALL_WORDS		4
+#define SMALL_FRACTION	4		/* words after the point */
+
+static const int64 powers_of_base[] = {
+	INT64CONST(1), INT64CONST(10000), INT64CONST(100000000),
+	INT64CONST(1000000000000), INT64CONST(10000000000000000)
+};
+
+typedef struct Small
+{
+	int128		units;
+	int			fraction;
+} Small;
+
+static inline bool
+is_small(Numeric a, Small *small)
+{
+	KpiDigits	digits = kpi_digits_of(a);
+	int64		units = 0;
+
+	if (digits.special || digits.count > SMALL_WORDS ||
+		digits.weight >= SMALL_WORDS || digits.weight < -SMALL_FRACTION)
+		return false;
+	for (int i = 0; i < digits.count; i++)
+		units = units * KPI_DIGITS_BASE + kpi_digits_word(&digits, i);
+	small->fraction = kpi_digits_fraction(&digits);
+	if (small->fraction > SMALL_FRACTION)
+		return false;
+	if (small->fraction < 0)
+	{
+		units *= powers_of_base[-small->fraction];
+		small->fraction = 0;
+	}
+	small->units = digits.negative ? -units : units;
+	return true;
+}
+
+/* both small, and brought to one fraction: below 10^32 in size */
+static inline bool
+are_small(Numeric a, Numeric b, Small *x, Small *y)
+{
+	if (!is_small(a, x) || !is_small(b, y))
+		return false;
+	if (x->fraction < y->fraction)
+	{
+		x->units *= powers_of_base[y->fraction - x->fraction];
+		x->fraction = y->fraction;
+	}
+	else if (y->fraction < x->fraction)
+	{
+		y->units *= powers_of_base[x->fraction - y->fraction];
+		y->fraction = x->fraction;
+	}
+	return true;
+}
+
+/* the numeric of units * 10000^-fraction */
+static Numeric
+build_small(int128 units, int fraction)
+{
+	uint16		words[16];
+	int			first = lengthof(words);
+	bool		negative = units < 0;
+
+	if (negative)
+		units = -units;
+	while (units >= INT64CONST(1000000000000000000))
+	{
+		words[--first] = (uint16) (units % KPI_DIGITS_BASE);
+		units /= KPI_DIGITS_BASE;
+	}
+	for (int64 rest = (int64) units; rest > 0; rest /= KPI_DIGITS_BASE)
+		words[--first] = (uint16) (rest % KPI_DIGITS_BASE);
+	return kpi_digits_build(negative, words + first, lengthof(words) - first,
+							lengthof(words) - first - 1 - fraction);
+}
+
+#endif
+
 Numeric
 kpi_number_from_int(int64 value)
 {
@@ -81,12 +170,26 @@ kpi_number_trim(Numeric a)
 Numeric
 kpi_number_add(Numeric a, Numeric b)
 {
+#ifdef HAVE_INT128
+	Small		x,
+				y;
+
+	if (are_small(a, b, &x, &y))
+		return build_small(x.units + y.units, x.fraction);
+#endif
 	return trim_and_free(call2(numeric_add, a, b));
 }
 
 Numeric
 kpi_number_subtract(Numeric a, Numeric b)
 {
+#ifdef HAVE_INT128
+	Small		x,
+				y;
+
+	if (are_small(a, b, &x, &y))
+		return build_small(x.units - y.units, x.fraction);
+#endif
 	return trim_and_free(call2(numeric_sub, a, b));
 }
 
@@ -95,6 +198,13 @@ kpi_number_multiply(Numeric a, Numeric b)
 {
 	KpiDigits	da = kpi_digits_of(a);
 	KpiDigits	db = kpi_digits_of(b);
+#ifdef HAVE_INT128
+	Small		x,
+				y;
+
+	if (is_small(a, &x) && is_small(b, &y))
+		return build_small(x.units * y.units, x.fraction + y.fraction);
+#endif
 
 	/* numeric_mul would round */
 	if (!da.special && !db.special && da.places + db.places > MAX_PLACES)
@@ -119,6 +229,13 @@ kpi_number_absolute(Numeric a)
 int
 kpi_number_compare(Numeric a, Numeric b)
 {
+#ifdef HAVE_INT128
+	Small		x,
+				y;
+
+	if (are_small(a, b, &x, &y))
+		return (x.units > y.units) - (x.units < y.units);
+#endif
 	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a),
 											 NumericGetDatum(b)));
 }
@@ -155,15 +272,37 @@ power_of_ten(int exponent)
 Numeric
 kpi_number_quotient(Numeric numerator, Numeric denominator)
 {
-	Numeric		two = int64_to_numeric(2);
-	Numeric		n = call1(numeric_abs, numerator);
-	Numeric		d = call1(numeric_abs, denominator);
-	Numeric		scaled = call2(numeric_mul, call2(numeric_mul, n, two),
-							   power_of_ten(KPI_QUOTIENT_SCALE));
-	Numeric		whole = call2(numeric_div_trunc, call2(numeric_add, scaled, d),
-							  call2(numeric_mul, d, two));
-	Numeric		result = call2(numeric_mul, whole, power_of_ten(-KPI_QUOTIENT_SCALE));
+	Numeric		two;
+	Numeric		n;
+	Numeric		d;
+	Numeric		scaled;
+	Numeric		whole;
+	Numeric		result;
+#ifdef HAVE_INT128
+	Small		x,
+				y;
 
+	if (are_small(numerator, denominator, &x, &y) && y.units != 0)
+	{
+		int128		size = x.units < 0 ? -x.units : x.units;
+		int128		by = y.units < 0 ? -y.units : y.units;
+
+		/* three words of fraction are the twelve places; 2 * size * 10^12 must fit */
+		if (size < (int128) 10000000 * INT64CONST(1000000000000000000))
+		{
+			int128		quotient = (2 * size * INT64CONST(1000000000000) + by) / (2 * by);
+
+			return build_small((x.units < 0) != (y.units < 0) ? -quotient : quotient,
+							   KPI_QUOTIENT_SCALE / KPI_DIGITS_PER_WORD);
+		}
+	}
+#endif
+	two = int64_to_numeric(2);
+	n = call1(numeric_abs, numerator);
+	d = call1(numeric_abs, denominator);
+	scaled = call2(numeric_mul, call2(numeric_mul, n, two), power_of_ten(KPI_QUOTIENT_SCALE));
+	whole = call2(numeric_div_trunc, call2(numeric_add, scaled, d), call2(numeric_mul, d, two));
+	result = call2(numeric_mul, whole, power_of_ten(-KPI_QUOTIENT_SCALE));
 	if (kpi_number_sign(numerator) * kpi_number_sign(denominator) < 0)
 		result = call1(numeric_uminus, result);
 	return call1(numeric_trim_scale, result);
