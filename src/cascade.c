@@ -37,6 +37,8 @@
  * Cells in work
  * ------------------------------------------------------------------------ */
 
+#define MISSES_BEFORE_ALL	4
+
 static int
 compare_works(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
@@ -61,18 +63,17 @@ kpi_cascade_begin_on(KpiStore *store, KpiGraph *graph)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	KpiCascade *cascade = palloc0(sizeof(KpiCascade));
-	HASHCTL		control = {0};
+	int			n;
 
 	cascade->context = context;
 	cascade->scratch = AllocSetContextCreate(context, "kpi_cascade cell", ALLOCSET_DEFAULT_SIZES);
 	cascade->store = store;
 	cascade->graph = graph;
 	cascade->queue = pairingheap_allocate(compare_works, NULL);
-	control.keysize = sizeof(KpiWorkKey);
-	control.entrysize = sizeof(KpiWork);
-	control.hcxt = context;
-	cascade->works = hash_create("kpi_cascade cells", 1024, &control,
-								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	cascade->works = kpi_works_create(context, 256, NULL);
+	n = kpi_graph_size(cascade->graph);
+	cascade->complete_kpis = palloc0(sizeof(bool) * (n + 1));
+	cascade->misses = palloc0(n + 1);
 	MemoryContextSwitchTo(old);
 	return cascade;
 }
@@ -93,44 +94,62 @@ KpiWork *
 kpi_cascade_find(KpiCascade *cascade, int kpi, KpiPeriod period)
 {
 	KpiWorkKey	key = {kpi, period};
+	KpiWorkEntry *entry = kpi_works_lookup(cascade->works, key);
 
-	return hash_search(cascade->works, &key, HASH_FIND, NULL);
+	return entry ? entry->work : NULL;
 }
 
-/* the cell in work, brought in from the table if it is not there yet */
-KpiWork *
-kpi_cascade_work(KpiCascade *cascade, int kpi, KpiPeriod period)
+/* the cell in work; sets found, or makes an empty one */
+static KpiWork *
+find_or_make(KpiCascade *cascade, int kpi, KpiPeriod period, bool *found)
 {
 	KpiWorkKey	key = {kpi, period};
-	bool		found;
-	KpiWork    *work = hash_search(cascade->works, &key, HASH_ENTER, &found);
-	MemoryContext old;
+	KpiWorkEntry *entry = kpi_works_insert(cascade->works, key, found);
 
-	if (found)
-		return work;
-	memset((char *) work + sizeof(KpiWorkKey), 0, sizeof(KpiWork) - sizeof(KpiWorkKey));
-	if (cascade->complete)
-		return work;
-	old = MemoryContextSwitchTo(cascade->context);
-	kpi_store_cell(cascade->store, kpi_graph_kpi(cascade->graph, kpi)->kpi_id, period, &work->old);
-	copy_ingredients(&work->now, &work->old);
-	MemoryContextSwitchTo(old);
-	return work;
+	if (!*found)
+	{
+		entry->work = MemoryContextAllocZero(cascade->context, sizeof(KpiWork));
+		entry->work->key = key;
+	}
+	return entry->work;
 }
 
 static void
 bring_in(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *cell)
 {
 	KpiCascade *cascade = context;
-	KpiWorkKey	key = {kpi_graph_find(cascade->graph, kpi_id), period};
 	bool		found;
-	KpiWork    *work = hash_search(cascade->works, &key, HASH_ENTER, &found);
+	KpiWork    *work = find_or_make(cascade, kpi_graph_find(cascade->graph, kpi_id), period, &found);
 
 	if (found)
 		return;
-	memset((char *) work + sizeof(KpiWorkKey), 0, sizeof(KpiWork) - sizeof(KpiWorkKey));
 	work->old = *cell;
 	copy_ingredients(&work->now, &work->old);
+}
+
+/* the cell in work, brought in from the table if it is not there yet */
+KpiWork *
+kpi_cascade_work(KpiCascade *cascade, int kpi, KpiPeriod period)
+{
+	bool		found;
+	KpiWork    *work = find_or_make(cascade, kpi, period, &found);
+	int64		kpi_id;
+	MemoryContext old;
+
+	if (found || cascade->complete || cascade->complete_kpis[kpi])
+		return work;
+	kpi_id = kpi_graph_kpi(cascade->graph, kpi)->kpi_id;
+	old = MemoryContextSwitchTo(cascade->context);
+	if (kpi_store_cell(cascade->store, kpi_id, period, &work->old))
+		copy_ingredients(&work->now, &work->old);
+	else if (++cascade->misses[kpi] == MISSES_BEFORE_ALL)
+	{
+		/* probably a new KPI: ask once for all it has rather than for each cell */
+		kpi_store_cells(cascade->store, kpi_id, KPI_PERIOD_NONE, KPI_PERIOD_NONE, bring_in, cascade);
+		cascade->complete_kpis[kpi] = true;
+	}
+	MemoryContextSwitchTo(old);
+	return work;
 }
 
 void
@@ -138,7 +157,7 @@ kpi_cascade_bring_in(KpiCascade *cascade, int kpi, KpiPeriod first, KpiPeriod la
 {
 	MemoryContext old = MemoryContextSwitchTo(cascade->context);
 
-	if (!cascade->complete)
+	if (!cascade->complete && !cascade->complete_kpis[kpi])
 		kpi_store_cells(cascade->store, kpi_graph_kpi(cascade->graph, kpi)->kpi_id, first, last,
 						bring_in, cascade);
 	MemoryContextSwitchTo(old);
@@ -515,14 +534,9 @@ start_from_fact(void *context, int64 kpi_id, KpiPeriod period, Numeric value, Nu
 void
 kpi_cascade_start_over(KpiCascade *cascade)
 {
-	HASH_SEQ_STATUS status;
-	KpiWork    *work;
-
 	cascade->complete = true;
 	pairingheap_reset(cascade->queue);
-	hash_seq_init(&status, cascade->works);
-	while ((work = hash_seq_search(&status)) != NULL)
-		hash_search(cascade->works, &work->key, HASH_REMOVE, NULL);
+	kpi_works_reset(cascade->works);
 	cascade->lost_kpis = NIL;
 	cascade->unit_marks = NIL;
 	cascade->marked = NULL;
@@ -1001,15 +1015,16 @@ compare_keys(const ListCell *a, const ListCell *b)
 void
 kpi_cascade_each_change(KpiCascade *cascade, KpiChangeVisitor visit, void *context)
 {
-	HASH_SEQ_STATUS status;
+	kpi_works_iterator iterator;
+	KpiWorkEntry *entry;
 	KpiWork    *work;
 	List	   *changed = NIL;
 	ListCell   *lc;
 
-	hash_seq_init(&status, cascade->works);
-	while ((work = hash_seq_search(&status)) != NULL)
-		if (work->changed)
-			changed = lappend(changed, work);
+	kpi_works_start_iterate(cascade->works, &iterator);
+	while ((entry = kpi_works_iterate(cascade->works, &iterator)) != NULL)
+		if (entry->work->changed)
+			changed = lappend(changed, entry->work);
 	/* KPI indexes are in the order of their ids */
 	list_sort(changed, compare_keys);
 	foreach(lc, changed)
@@ -1019,16 +1034,4 @@ kpi_cascade_each_change(KpiCascade *cascade, KpiChangeVisitor visit, void *conte
 			  &work->old, &work->now);
 	}
 	list_free(changed);
-}
-
-bool
-kpi_cascade_is_changed(const KpiCascade *cascade, int64 kpi_id, KpiPeriod period)
-{
-	KpiWorkKey	key = {kpi_graph_find(cascade->graph, kpi_id), period};
-	const KpiWork *work;
-
-	if (cascade->complete || key.kpi < 0)
-		return true;
-	work = hash_search(cascade->works, &key, HASH_FIND, NULL);
-	return work != NULL && work->changed;
 }

@@ -33,8 +33,6 @@ extern bool kpi_cascade_is_complete(const KpiCascade *cascade);
 typedef void (*KpiChangeVisitor) (void *context, int64 kpi_id, KpiPeriod period,
 								  const KpiCell *old, const KpiCell *now);
 extern void kpi_cascade_each_change(KpiCascade *cascade, KpiChangeVisitor visit, void *context);
-/* did the cell change, or come to nothing with its KPI? */
-extern bool kpi_cascade_is_changed(const KpiCascade *cascade, int64 kpi_id, KpiPeriod period);
 /* the ids of KPIs that are gone and whose cells have to go, as a list of int64 pointers */
 extern List *kpi_cascade_lost_kpis(const KpiCascade *cascade);
 /* is anything known: a tally, an actual or a score? */

@@ -168,6 +168,7 @@ write_cells(KpiStore *store, KpiCascade *cascade)
 			kpi_store_cells(store, *(int64 *) lfirst(lc), KPI_PERIOD_NONE, KPI_PERIOD_NONE,
 							delete_cell, &writer);
 	}
+	kpi_store_flush_cells(store);
 	return writer.written;
 }
 

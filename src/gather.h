@@ -7,6 +7,7 @@
 #define KPI_GATHER_H
 
 #include "cascade.h"
+#include "common/hashfn.h"
 #include "lib/pairingheap.h"
 #include "utils/hsearch.h"
 
@@ -43,13 +44,43 @@ typedef struct KpiUnitMarks
 	DateADT    *since;			/* by unit */
 } KpiUnitMarks;
 
+/* the works by key: small entries, so that looking up stays in the processor's cache */
+typedef struct KpiWorkEntry
+{
+	KpiWorkKey	key;
+	KpiWork    *work;
+	uint32		hash;
+	char		status;
+} KpiWorkEntry;
+
+static inline uint32
+kpi_work_key_hash(KpiWorkKey key)
+{
+	return murmurhash32((uint32) key.kpi * 0x9E3779B1 ^ murmurhash32(key.period));
+}
+
+#define SH_PREFIX			kpi_works
+#define SH_ELEMENT_TYPE		KpiWorkEntry
+#define SH_KEY_TYPE			KpiWorkKey
+#define SH_KEY				key
+#define SH_HASH_KEY(table, k)	kpi_work_key_hash(k)
+#define SH_EQUAL(table, a, b)	((a).kpi == (b).kpi && (a).period == (b).period)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry)	(entry)->hash
+#define SH_SCOPE			static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
 struct KpiCascade
 {
 	MemoryContext context;
 	MemoryContext scratch;		/* reset after each cell */
 	KpiStore   *store;
 	KpiGraph   *graph;
-	HTAB	   *works;
+	kpi_works_hash *works;
+	bool	   *complete_kpis;	/* by KPI: all its stored cells are among the works */
+	uint8	   *misses;			/* by KPI: how often a cell was looked for in vain */
 	HTAB	   *targets;		/* KpiTargetSets already read */
 	pairingheap *queue;
 	DateADT    *marked;			/* by KPI: gather periods that end then or later; NULL: none */

@@ -32,12 +32,14 @@
 #include "access/heapam.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "compat.h"
 #include "executor/tuptable.h"
+#include "nodes/execnodes.h"
 #include "store.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -62,6 +64,7 @@ struct KpiStore
 	CatalogIndexState indexes[KPI_TABLE_COUNT];
 	KpiLookup  *lookups[KPI_LOOKUP_SLOTS];
 	List	   *all_lookups;
+	KpiNewCells new_cells;
 };
 
 /* ------------------------------------------------------------------------
@@ -121,6 +124,12 @@ Snapshot
 kpi_store_snapshot(KpiStore *store)
 {
 	return store->snapshot;
+}
+
+KpiNewCells *
+kpi_store_new_cells(KpiStore *store)
+{
+	return &store->new_cells;
 }
 
 Relation
@@ -240,6 +249,61 @@ kpi_store_scan(KpiStore *store, KpiTable table, KpiRowVisitor each, void *contex
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
+}
+
+/* ------------------------------------------------------------------------
+ * Inserting
+ * ------------------------------------------------------------------------ */
+
+#define BATCH_TUPLES	500
+
+/*
+ * Inserts tuples many at a time, and frees them.  indexes is what
+ * CatalogOpenIndexes gave; none of our indexes has expressions or predicates.
+ */
+void
+kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n)
+{
+	ResultRelInfo *info = indexes;
+	TupleTableSlot *slots[BATCH_TUPLES];
+	int			made = Min(n, BATCH_TUPLES);
+
+	for (int i = 0; i < made; i++)
+		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsHeapTuple);
+	for (int done = 0; done < n; done += BATCH_TUPLES)
+	{
+		int			batch = Min(n - done, BATCH_TUPLES);
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < batch; i++)
+			ExecStoreHeapTuple(tuples[done + i], slots[i], false);
+		if (batch == 1)
+		{
+			simple_heap_insert(relation, tuples[done]);
+			slots[0]->tts_tid = tuples[done]->t_self;
+		}
+		else
+			heap_multi_insert(relation, slots, batch, GetCurrentCommandId(true), 0, NULL);
+		for (int index = 0; index < info->ri_NumIndices; index++)
+		{
+			Relation	index_relation = info->ri_IndexRelationDescs[index];
+			Datum		values[INDEX_MAX_KEYS];
+			bool		nulls[INDEX_MAX_KEYS];
+
+			for (int i = 0; i < batch; i++)
+			{
+				FormIndexDatum(info->ri_IndexRelationInfo[index], slots[i], NULL, values, nulls);
+				index_insert(index_relation, values, nulls, &slots[i]->tts_tid, relation,
+							 index_relation->rd_index->indisunique ?
+							 UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+							 false, info->ri_IndexRelationInfo[index]);
+			}
+		}
+	}
+	for (int i = 0; i < made; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+	for (int i = 0; i < n; i++)
+		heap_freetuple(tuples[i]);
 }
 
 static Datum
@@ -500,6 +564,7 @@ kpi_store_append(const KpiPending *rows, int n)
 	Relation	relation = table_open(kpi_store_relation("pending"), RowExclusiveLock);
 	CatalogIndexState indexes = CatalogOpenIndexes(relation);
 	Datum		xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	HeapTuple  *tuples = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(HeapTuple) * n);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -507,7 +572,6 @@ kpi_store_append(const KpiPending *rows, int n)
 		Datum		values[PENDING_COLUMNS] = {0};
 		bool		nulls[PENDING_COLUMNS] = {0};
 		struct varlena *delta = NULL;
-		HeapTuple	tuple;
 
 		values[PENDING_SEQ - 1] = Int64GetDatum(++seq);
 		values[PENDING_XID - 1] = xid;
@@ -528,12 +592,12 @@ kpi_store_append(const KpiPending *rows, int n)
 		nulls[PENDING_MEASURE_ID - 1] = row->measure_id == 0;
 		values[PENDING_SINCE - 1] = DateADTGetDatum(row->since);
 		nulls[PENDING_SINCE - 1] = row->since == DATEVAL_NOBEGIN;
-		tuple = heap_form_tuple(RelationGetDescr(relation), values, nulls);
-		CatalogTupleInsertWithInfo(relation, tuple, indexes);
-		heap_freetuple(tuple);
+		tuples[i] = heap_form_tuple(RelationGetDescr(relation), values, nulls);
 		if (delta != NULL)
 			pfree(delta);
 	}
+	kpi_store_insert(relation, indexes, tuples, n);
+	pfree(tuples);
 	CatalogCloseIndexes(indexes);
 	table_close(relation, NoLock);
 	CommandCounterIncrement();

@@ -177,9 +177,13 @@ extern void kpi_store_cells(KpiStore *store, int64 kpi_id, KpiPeriod first, KpiP
 extern void kpi_store_each_cell(KpiStore *store, KpiCellVisitor visit, void *context);
 /* the distinct periods of all cells, ascending, as a list of ints */
 extern List *kpi_store_periods_in_use(KpiStore *store);
-/* inserts, or replaces the row at old->tid, or (now NULL or not existing) deletes it */
+/*
+ * Inserts, or replaces the row at old->tid, or (now NULL or not existing)
+ * deletes it.  Inserts are collected until kpi_store_flush_cells.
+ */
 extern void kpi_store_write_cell(KpiStore *store, int64 kpi_id, KpiPeriod period,
 								 const KpiCell *old, const KpiCell *now);
+extern void kpi_store_flush_cells(KpiStore *store);
 /* the columns of kpi.cell as datums, for a reader that returns rows of it */
 extern void kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell *cell,
 								  Oid status_type, Datum *values, bool *nulls);
@@ -189,6 +193,15 @@ extern void kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell 
 /* shared by store.c and store_rows.c */
 extern Relation kpi_store_table(KpiStore *store, KpiTable table);
 extern void *kpi_store_indexes(KpiStore *store, KpiTable table);
+extern void kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n);
+/* cells waiting to be inserted */
+typedef struct KpiNewCells
+{
+	HeapTuple  *tuples;
+	int			n;
+	int			room;
+} KpiNewCells;
+extern KpiNewCells *kpi_store_new_cells(KpiStore *store);
 /*
  * A prepared index scan: kept open and rescanned for each lookup.  Up to three
  * keys are compared by the strategies given.

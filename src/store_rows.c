@@ -508,8 +508,32 @@ kpi_store_write_cell(KpiStore *store, int64 kpi_id, KpiPeriod period, const KpiC
 						  values, nulls);
 	tuple = heap_form_tuple(RelationGetDescr(relation), values, nulls);
 	if (exists)
+	{
 		CatalogTupleUpdateWithInfo(relation, &tid, tuple, indexes);
+		heap_freetuple(tuple);
+	}
 	else
-		CatalogTupleInsertWithInfo(relation, tuple, indexes);
-	heap_freetuple(tuple);
+	{
+		KpiNewCells *new_cells = kpi_store_new_cells(store);
+
+		if (new_cells->tuples == NULL)
+		{
+			new_cells->room = 1000;
+			new_cells->tuples = palloc(sizeof(HeapTuple) * new_cells->room);
+		}
+		new_cells->tuples[new_cells->n++] = tuple;
+		if (new_cells->n == new_cells->room)
+			kpi_store_flush_cells(store);
+	}
+}
+
+void
+kpi_store_flush_cells(KpiStore *store)
+{
+	KpiNewCells *new_cells = kpi_store_new_cells(store);
+
+	if (new_cells->n > 0)
+		kpi_store_insert(kpi_store_table(store, KPI_TABLE_CELL),
+						 kpi_store_indexes(store, KPI_TABLE_CELL), new_cells->tuples, new_cells->n);
+	new_cells->n = 0;
 }
