@@ -149,7 +149,11 @@ build_small(int128 units, int fraction)
 Numeric
 kpi_number_from_int(int64 value)
 {
+#ifdef HAVE_INT128
+	return build_small(value, 0);
+#else
 	return int64_to_numeric(value);
+#endif
 }
 
 Numeric
