@@ -5,10 +5,10 @@
 
 CREATE FUNCTION kpi.restoring() RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-    RETURN current_setting('check_function_bodies') = 'off' AND current_setting('row_security') = 'off';
+    RETURN current_setting('check_function_bodies') = 'off' AND current_setting('row_security') = 'off'
+        OR current_setting('session_replication_role') = 'replica';
 COMMENT ON FUNCTION kpi.restoring() IS
-'Internal. Is a dump being restored? Scripts of pg_dump and pg_restore turn both settings off. Rows then may come one by one and in any order (--inserts), so a unit may come before its parent, and history may have a cycle until its last row is in; unit.path stays as dumped.';
+'Internal. Do rows come as another database had them? Scripts of pg_dump and pg_restore turn both first settings off, logical replication applies as replica. Rows then may come one by one and in any order (--inserts), so a unit may come before its parent, and history may have a cycle until its last row is in; unit.path stays as it comes.';
 
 -- Arguments: SQLSTATE, message with % for the value, column of the value, hint.
 CREATE FUNCTION kpi.refuse_row() RETURNS trigger

@@ -83,7 +83,7 @@ BEGIN
      CROSS JOIN LATERAL (SELECT u.path FROM kpi.unit u WHERE u.unit_id = c.unit_id OFFSET 0) u
      WHERE (SELECT true FROM kpi.unit_history h WHERE h.unit_id = c.unit_id AND h.effective_from = '-infinity') IS NULL
      LIMIT 1;
-    IF FOUND THEN
+    IF FOUND AND NOT kpi.restoring() THEN
         RAISE EXCEPTION USING ERRCODE = 'restrict_violation',
             MESSAGE = format('unit "%s" needs a row in its history from -infinity on', bad.path),
             HINT = 'Update its parent or share instead; to end a unit use valid_to, to remove it delete it from kpi.unit.',
@@ -485,6 +485,31 @@ CREATE TRIGGER unit_history_deleted AFTER DELETE ON kpi.unit_history
     REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION kpi.unit_history_changed();
 CREATE TRIGGER unit_history_truncated AFTER TRUNCATE ON kpi.unit_history
     FOR EACH STATEMENT EXECUTE FUNCTION kpi.units_truncated();
+
+-- Logical replication brings rows of unit and of unit_history as they are on
+-- the publisher, and fires row triggers only.
+CREATE FUNCTION kpi.units_replicated() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM kpi.unit_path_refresh(ARRAY[NEW.unit_id], TG_TABLE_NAME = 'unit');
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM kpi.unit_path_refresh(ARRAY[OLD.unit_id], TG_TABLE_NAME = 'unit');
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION kpi.units_replicated() IS
+'Internal trigger: brings kpi.unit_path in line with a row that logical replication applied.';
+CREATE TRIGGER units_replicated AFTER INSERT OR UPDATE OF path OR DELETE ON kpi.unit
+    FOR EACH ROW EXECUTE FUNCTION kpi.units_replicated();
+CREATE TRIGGER units_replicated AFTER INSERT OR UPDATE OR DELETE ON kpi.unit_history
+    FOR EACH ROW EXECUTE FUNCTION kpi.units_replicated();
+ALTER TABLE kpi.unit ENABLE REPLICA TRIGGER units_replicated;
+ALTER TABLE kpi.unit_history ENABLE REPLICA TRIGGER units_replicated;
 
 -- ---- moving units, sharing them ----
 
