@@ -20,8 +20,8 @@
  */
 #include "postgres.h"
 
-#include "gather.h"
 #include "utils/memutils.h"
+#include "works.h"
 
 static bool
 is_base(const KpiMeasure *measure, KpiPeriod period)

@@ -1,10 +1,11 @@
 /*
- * gather.h
- *		What a cell is made of, and what follows from it: the working state
- *		that cascade.c and gather.c share.
+ * works.h
+ *		The working state of a cascade, shared by works.c (cells in work),
+ *		changes.c (which cells to look at), gather.c (what a cell is made of)
+ *		and cascade.c (evaluating and handing on).
  */
-#ifndef KPI_GATHER_H
-#define KPI_GATHER_H
+#ifndef KPI_WORKS_H
+#define KPI_WORKS_H
 
 #include "cascade.h"
 #include "common/hashfn.h"
@@ -90,11 +91,29 @@ struct KpiCascade
 	int64		evaluated;
 };
 
-/* cascade.c */
+/* works.c */
 extern KpiWork *kpi_cascade_find(KpiCascade *cascade, int kpi, KpiPeriod period);
 extern KpiWork *kpi_cascade_work(KpiCascade *cascade, int kpi, KpiPeriod period);
 /* brings in the stored cells of a KPI between two periods (NONE: all of them) */
 extern void kpi_cascade_bring_in(KpiCascade *cascade, int kpi, KpiPeriod first, KpiPeriod last);
+/* is the period one in which the measure has cells? */
+extern bool kpi_cascade_has_period(const KpiMeasure *measure, KpiPeriod period);
+extern void kpi_cascade_enqueue(KpiCascade *cascade, KpiWork *work);
+extern void kpi_cascade_enqueue_to_gather(KpiCascade *cascade, KpiWork *work);
+extern bool kpi_cell_same_tally(const KpiCell *a, const KpiCell *b);
+extern bool kpi_cell_same_own(const KpiCell *a, const KpiCell *b);
+
+/* visits the periods of coarser grains that the measure's period is in */
+#define KPI_FOREACH_COARSER(measure, inside, coarser) \
+	for (int grain_ = kpi_period_grain(inside) + 1; grain_ <= KPI_GRAIN_YEAR; grain_++) \
+		if (kpi_grain_rolls_up_to(kpi_period_grain(inside), grain_) && \
+			((coarser) = kpi_period_enclosing(inside, grain_, \
+											  grain_ >= KPI_GRAIN_QUARTER ? (measure)->fiscal_start : 1)) \
+			!= KPI_PERIOD_NONE)
+
+/* changes.c */
+extern void kpi_cascade_expand_marks(KpiCascade *cascade);
+/* forget what was noted, and compute everything from the facts and targets */
 extern void kpi_cascade_start_over(KpiCascade *cascade);
 
 /* gather.c */
@@ -107,4 +126,4 @@ extern void kpi_gather(KpiCascade *cascade, KpiWork *work, const KpiEpoch *epoch
 /* targets, attainment, score, status and coverage from what was gathered */
 extern void kpi_finish(KpiCascade *cascade, KpiWork *work, const KpiNode *node);
 
-#endif							/* KPI_GATHER_H */
+#endif							/* KPI_WORKS_H */
