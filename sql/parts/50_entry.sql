@@ -525,10 +525,10 @@ COMMENT ON FUNCTION kpi.entry_begin() IS 'Internal trigger of the entry views: s
 CREATE FUNCTION kpi.entry_row() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'kpi_entry_row';
 COMMENT ON FUNCTION kpi.entry_row() IS 'Internal trigger of the entry views: checks and collects a row. Errors: 42704 for an unknown KPI, 22P02 for a malformed period, 22023 for one that does not fit the measure, 22003 for numbers out of range, 23502 for nulls, 21000 for a target that comes twice.';
+-- no search_path of its own: it qualifies what it names, and users' triggers on
+-- kpi.fact and kpi.target run as they would for a plain INSERT
 CREATE FUNCTION kpi.entry_write() RETURNS trigger
-    LANGUAGE C
-    SET search_path = pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'kpi_entry_write';
+    LANGUAGE C AS 'MODULE_PATHNAME', 'kpi_entry_write';
 COMMENT ON FUNCTION kpi.entry_write() IS 'Internal trigger of the entry views: writes the rows collected, in one statement.';
 
 CREATE TRIGGER entry_begin BEFORE INSERT ON kpi.fact_entry FOR EACH STATEMENT EXECUTE FUNCTION kpi.entry_begin();
