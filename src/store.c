@@ -170,8 +170,14 @@ kpi_store_indexes(KpiStore *store, KpiTable table)
 
 #define MAX_KEYS	3
 
+/*
+ * Access methods allocate while they scan (btree: the list of index entries
+ * found dead) and keep it to the end of the scan.  So every call works in the
+ * context of the lookup, never in that of whoever happens to ask.
+ */
 struct KpiLookup
 {
+	MemoryContext context;
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
@@ -193,6 +199,7 @@ kpi_store_lookup(KpiStore *store, KpiTable table, const char *index, int n_keys,
 	MemoryContext old = MemoryContextSwitchTo(store->context);
 	KpiLookup  *lookup = palloc0(sizeof(KpiLookup));
 
+	lookup->context = store->context;
 	lookup->index = index_open(kpi_store_relation(index), AccessShareLock);
 	lookup->n_keys = n_keys;
 	for (int i = 0; i < n_keys; i++)
@@ -222,17 +229,22 @@ kpi_lookup_close(KpiLookup *lookup)
 void
 kpi_lookup_start(KpiLookup *lookup, const Datum *keys)
 {
+	MemoryContext old = MemoryContextSwitchTo(lookup->context);
+
 	for (int i = 0; i < lookup->n_keys; i++)
 		lookup->keys[i].sk_argument = keys[i];
 	index_rescan(lookup->scan, lookup->keys, lookup->n_keys, NULL, 0);
+	MemoryContextSwitchTo(old);
 }
 
 TupleTableSlot *
 kpi_lookup_next(KpiLookup *lookup)
 {
-	if (index_getnext_slot(lookup->scan, ForwardScanDirection, lookup->slot))
-		return lookup->slot;
-	return NULL;
+	MemoryContext old = MemoryContextSwitchTo(lookup->context);
+	bool		found = index_getnext_slot(lookup->scan, ForwardScanDirection, lookup->slot);
+
+	MemoryContextSwitchTo(old);
+	return found ? lookup->slot : NULL;
 }
 
 void
