@@ -65,7 +65,7 @@ my $node = PostgreSQL::Test::Cluster->new('documentation');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
 $node->start;
 
-for my $document (qw(README.md))
+for my $document (qw(README.md doc/kpi_cascade.md))
 {
 	my $database = $document =~ s/\W/_/gr;
 	my @blocks   = blocks(slurp_file("$top/$document"));
@@ -114,6 +114,44 @@ for my $document (qw(README.md))
 	}
 	ok(defined $output{end}, "$document runs to its end") or diag($output{$at});
 }
+
+# The reference names everything that is for users: each column of the tables
+# and views under the heading of its relation, each function and setting
+# anywhere.  What an operator, cast, type or aggregate is made of, and what a
+# comment calls internal, is not for users.
+my $reference = slurp_file("$top/doc/kpi_cascade.md");
+my %chapter;
+$chapter{$1} = $2 while $reference =~ /^### (kpi\.\w+)\n(.*?)(?=^##)/gms;
+$node->safe_psql('postgres', 'CREATE EXTENSION kpi_cascade');
+
+my @missing;
+for (split /\n/, $node->safe_psql('postgres', q{
+	SELECT c.oid::regclass, a.attname
+	  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+	 WHERE c.oid = ANY ('{kpi.attainment, kpi.unit_score, kpi.fact_entry, kpi.target_entry}'::regclass[])
+	    OR c.oid = ANY ((SELECT e.extconfig FROM pg_extension e WHERE e.extname = 'kpi_cascade')::oid[]) AND c.relkind = 'r'}))
+{
+	my ($relation, $column) = split /\|/;
+	push @missing, "$relation.$column" unless ($chapter{$relation} // '') =~ /^\| `$column` \|/m;
+}
+is("@missing", '', 'the reference has every column');
+
+@missing = grep { $reference !~ /`\Q$_\E[`(]/ } split /\n/, $node->safe_psql('postgres', q{
+	SELECT DISTINCT 'kpi.' || p.proname
+	  FROM pg_proc p
+	 WHERE p.pronamespace = 'kpi'::regnamespace AND p.prorettype <> 'trigger'::regtype AND p.prorettype <> 'internal'::regtype
+	   AND coalesce(obj_description(p.oid, 'pg_proc'), '') !~* '^internal'
+	   AND p.oid NOT IN (SELECT oprcode FROM pg_operator)
+	   AND p.oid NOT IN (SELECT amproc FROM pg_amproc)
+	   AND p.oid NOT IN (SELECT unnest(ARRAY[aggtransfn, aggcombinefn, aggmtransfn, aggminvtransfn, aggmfinalfn, aggfinalfn]) FROM pg_aggregate)
+	   AND p.oid NOT IN (SELECT unnest(ARRAY[typinput, typoutput, typreceive, typsend]) FROM pg_type)
+	 ORDER BY 1});
+is("@missing", '', 'the reference has every function');
+
+@missing = grep { $reference !~ /`\Q$_\E`/ } split /\n/, $node->safe_psql('postgres', q{
+	SELECT kpi.version() LIMIT 0;
+	SELECT name FROM pg_settings WHERE name LIKE 'kpi\_cascade.%'});
+is("@missing", '', 'the reference has every setting');
 
 $node->stop;
 done_testing();
