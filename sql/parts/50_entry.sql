@@ -594,3 +594,23 @@ COMMENT ON FUNCTION kpi.target_entry_change() IS
 'Internal trigger of kpi.target_entry: updates and deletes the target of that unit, measure and period.';
 CREATE TRIGGER target_entry_change INSTEAD OF UPDATE OR DELETE ON kpi.target_entry
     FOR EACH ROW EXECUTE FUNCTION kpi.target_entry_change();
+
+-- Triggers say what their function does.
+DO $$
+DECLARE
+    thing record;
+BEGIN
+    FOR thing IN
+        SELECT t.tgname, t.tgrelid::regclass AS relation,
+               CASE WHEN t.tgfoid = 'kpi.refuse_row()'::regprocedure
+                    THEN 'Refuses: ' || replace(split_part(encode(t.tgargs, 'escape'), '\000', 2), '%', '...')
+                    ELSE pg_catalog.obj_description(t.tgfoid, 'pg_proc') END AS meaning
+          FROM pg_catalog.pg_trigger t
+          JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+         WHERE c.relnamespace = 'kpi'::regnamespace AND NOT t.tgisinternal
+           AND pg_catalog.obj_description(t.oid, 'pg_trigger') IS NULL
+    LOOP
+        EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', thing.tgname, thing.relation, thing.meaning);
+    END LOOP;
+END
+$$;

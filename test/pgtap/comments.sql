@@ -22,6 +22,8 @@ SELECT is_empty($$SELECT name FROM member m
 SELECT is_empty($$SELECT format('%s.%s', m.name, a.attname) FROM member m JOIN pg_class c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass
                     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                    WHERE c.relkind IN ('r', 'v', 'm') AND col_description(c.oid, a.attnum) IS NULL ORDER BY 1$$, 'every column has a comment');
+SELECT is_empty($$SELECT t.tgname, t.tgrelid::regclass FROM member m JOIN pg_trigger t ON t.tgrelid = m.objid AND m.classid = 'pg_class'::regclass
+                   WHERE NOT t.tgisinternal AND obj_description(t.oid, 'pg_trigger') IS NULL$$, 'every trigger has a comment');
 SELECT is_empty($$SELECT m.name FROM member m JOIN pg_proc p ON p.oid = m.objid AND m.classid = 'pg_proc'::regclass
                    CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
                    WHERE a.grantee = 0 AND (p.provolatile = 'v' OR p.prorettype = 'trigger'::regtype) ORDER BY 1$$,
