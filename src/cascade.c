@@ -389,6 +389,9 @@ evaluate(KpiCascade *cascade, KpiWork *work)
 		settle_own(cascade, work, node);
 	if (!kpi_takes_differences(kpi->measure, node, period))
 		work->gather = true;
+	/* where there was no cell, children that are covered but have no data were not kept */
+	if (cascade->may_block && !work->old.exists && !cascade->complete)
+		work->gather = true;
 	if (work->gather)
 		kpi_gather(cascade, work, epoch);
 	kpi_finish(cascade, work, node);

@@ -287,6 +287,18 @@ alive_on(const KpiKpi *kpi, DateADT day)
 }
 
 bool
+kpi_graph_may_block(const KpiGraph *graph)
+{
+	for (int i = 0; i < graph->n_measures; i++)
+		if (graph->measures[i].missing_child == KPI_MISSING_REQUIRE)
+			return true;
+	for (int i = 0; i < graph->n_links; i++)
+		if (graph->links[i].contributes == KPI_LINK_GROWTH)
+			return true;
+	return false;
+}
+
+bool
 kpi_graph_alive(const KpiGraph *graph, int kpi, KpiPeriod period)
 {
 	return alive_on(&graph->kpis[kpi], kpi_period_last_day(period));

@@ -120,6 +120,11 @@ extern int	kpi_graph_size(const KpiGraph *graph);
 /* the index of a KPI, or -1 */
 extern int	kpi_graph_find(const KpiGraph *graph, int64 kpi_id);
 extern const KpiKpi *kpi_graph_kpi(const KpiGraph *graph, int kpi);
+/*
+ * Can a cell be covered and yet have no data?  Only where contributions are
+ * required, or growth is null for want of an older figure.
+ */
+extern bool kpi_graph_may_block(const KpiGraph *graph);
 extern bool kpi_graph_alive(const KpiGraph *graph, int kpi, KpiPeriod period);
 /*
  * The links in force on a day; stays valid until the graph is freed or many
