@@ -126,7 +126,7 @@ CREATE TYPE kpi.recompute_cell AS (
     graph_day          date,
     is_base            boolean,
     depth              integer,
-    has_data           boolean,
+    is_reached         boolean,
     -- what is known before the layer of the cell is reached
     own                kpi.recompute_tally,
     carried            kpi.recompute_tally,
@@ -145,7 +145,10 @@ CREATE TYPE kpi.recompute_cell AS (
     driver_score       numeric,
     score              numeric,
     status             text,
-    coverage           numeric
+    coverage           numeric,
+    -- is there a tally, an actual or a score; do own facts, base periods or children feed the row
+    is_known           boolean,
+    is_fed             boolean
 );
 COMMENT ON TYPE kpi.recompute_cell IS 'internal to kpi.recompute(): one KPI in one period; own: its facts inside the period, carried...: what its own base periods inside hand up, the rest: results';
 
@@ -556,13 +559,14 @@ BEGIN
         CONTINUE WHEN NOT EXISTS (SELECT FROM unnest(calendar) p WHERE p.grain = at_grain);
         done := '{}';
 
-        -- -------------------------------------------- which cells have data
-        -- data(k,p): own facts inside p, or a base period inside p (in which k is alive)
-        -- has data, or a child over a non-aligned link in force in p has data in p.  On
+        -- -------------------------------------------- which cells facts reach
+        -- Own facts inside p, or a row of a base period inside p (in which k is alive), or
+        -- a child over a non-aligned link in force in p that is reached.  No other cell can
+        -- have data; which of these do, is only known when their layer is done.  On
         -- the way each cell gets its depth: more than that of any cell it rests on.  A
         -- growth KPI rests on its child a year earlier too, which alone is no data.
         reached := ARRAY(
-            WITH RECURSIVE reach (kpi_id, period, depth, has_data) AS (
+            WITH RECURSIVE reach (kpi_id, period, depth, counts) AS (
                 SELECT s.kpi_id, s.period, 0, true
                 FROM (SELECT f.kpi_id, f.period FROM unnest(facts) f WHERE f.grain = at_grain
                       UNION
@@ -570,13 +574,13 @@ BEGIN
                       FROM unnest(bases) b
                       JOIN unnest(insides) i ON i.period = b.period
                       JOIN unnest(kpis) k ON k.kpi_id = b.kpi_id
-                      WHERE b.has_data AND i.outer_grain = at_grain
+                      WHERE b.is_reached AND i.outer_grain = at_grain
                         AND (i.outer_grain <= 3 OR i.fiscal_start = k.fiscal_start)) s
                 JOIN unnest(calendar) p ON p.period = s.period
                 JOIN unnest(kpis) k ON k.kpi_id = s.kpi_id
                 WHERE k.alive_from <= p.last_day AND p.last_day < k.alive_to
                 UNION
-                SELECT l.parent_kpi_id, n.period, r.depth + 1, r.has_data AND NOT n.is_later
+                SELECT l.parent_kpi_id, n.period, r.depth + 1, r.counts AND NOT n.is_later
                 FROM reach r
                 JOIN (SELECT p.period AS child_period, p.period, p.graph_day, false AS is_later
                       FROM unnest(calendar) p WHERE p.grain = at_grain
@@ -593,10 +597,10 @@ BEGIN
                   AND r.depth < cardinality(kpis) * cardinality(calendar)
             )
             SELECT ROW(r.kpi_id, r.period, NULL, NULL, max(r.depth), true, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::kpi.recompute_cell
+                       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::kpi.recompute_cell
             FROM reach r
             GROUP BY r.kpi_id, r.period
-            HAVING bool_or(r.has_data));
+            HAVING bool_or(r.counts));
 
         -- -------------------------------------------- targets
         -- "The explicit row if there is one; else, at a coarser grain, derived from the
@@ -648,16 +652,17 @@ BEGIN
             WHERE k.alive_from <= p.last_day AND p.last_day < k.alive_to);
 
         -- -------------------------------------------- rows, and what is known before the layers
-        -- a KPI alive in p has a row in p when it has data or a target, explicit or derived
+        -- all cells that are reached or have a target, explicit or derived
         todo := ARRAY(
             WITH line AS (
                 SELECT coalesce(r.kpi_id, a.kpi_id) AS kpi_id, coalesce(r.period, a.period) AS period,
-                       coalesce(r.depth, 0) AS depth, r.kpi_id IS NOT NULL AS has_data,
+                       coalesce(r.depth, 0) AS depth, r.kpi_id IS NOT NULL AS is_reached,
                        a.kpi_id IS NOT NULL AS has_target, a.explicit, a.target
                 FROM unnest(reached) r FULL JOIN unnest(aimed) a ON a.kpi_id = r.kpi_id AND a.period = r.period
             ), inside AS MATERIALIZED (         -- the base periods of coarser rows, in which the KPI is alive
                 SELECT l.kpi_id, l.period, i.first_day, t.kpi_id IS NOT NULL AS has_target, t.target, b.actual,
                        coalesce(b.coverage, 0) AS coverage, b.own, b.tally,
+                       coalesce(b.is_known, false) AS is_known,
                        row_number() OVER (PARTITION BY l.kpi_id, l.period ORDER BY i.first_day) AS number
                 FROM line l
                 JOIN unnest(kpis) k ON k.kpi_id = l.kpi_id AND k.base < at_grain
@@ -680,6 +685,7 @@ BEGIN
                        -- the mean over the base periods in which the KPI is alive, those without a row counting 0
                        kpi.exact_quotient(sum(i.coverage), count(*)) AS coverage,
                        max(i.number) FILTER (WHERE i.actual IS NOT NULL) AS last_actual,
+                       bool_or(i.is_known OR (i.own).n IS NOT NULL) AS is_fed,
                        array_agg(i.target ORDER BY i.number) AS targets,
                        array_agg(i.has_target ORDER BY i.number) AS has_targets
                 FROM inside i
@@ -747,7 +753,7 @@ BEGIN
                                 ELSE 'mean' END AS how) f
                 WHERE s.last_actual IS NOT NULL AND (l.has_target OR true = ANY (s.has_targets))
             )
-            SELECT ROW(l.kpi_id, l.period, p.graph_day, k.base = at_grain, l.depth, l.has_data,
+            SELECT ROW(l.kpi_id, l.period, p.graph_day, k.base = at_grain, l.depth, l.is_reached,
                        CASE WHEN k.base = at_grain THEN f.tally ELSE s.own END,
                        CASE k.time_rollup WHEN 'last' THEN s.last_own ELSE s.pooled END,
                        s.mean_actual, s.coverage,
@@ -756,7 +762,8 @@ BEGIN
                        -- in a base period the target to date is the target
                        CASE WHEN k.base = at_grain THEN l.has_target ELSE coalesce(d.has_target, false) END,
                        CASE WHEN k.base = at_grain THEN l.target ELSE d.target END,
-                       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::kpi.recompute_cell
+                       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                       f.kpi_id IS NOT NULL OR coalesce(s.is_fed, false))::kpi.recompute_cell
             FROM line l
             JOIN unnest(kpis) k ON k.kpi_id = l.kpi_id
             JOIN unnest(calendar) p ON p.period = l.period
@@ -792,6 +799,8 @@ BEGIN
                            sum(abs(i.weight) * coalesce(c.coverage, 0))
                                FILTER (WHERE i.contributes IN ('value', 'numerator', 'denominator')) AS source_coverage,
                            sum(i.weight * coalesce(c.coverage, 0)) FILTER (WHERE i.contributes = 'score') AS driver_coverage,
+                           -- a child has data when it has a tally, an actual or a score
+                           coalesce(bool_or(c.is_known), false) AS is_fed,
                            -- drivers
                            count(*) FILTER (WHERE i.contributes = 'score') AS drivers,
                            count(c.score) FILTER (WHERE i.contributes = 'score') AS scored,
@@ -819,6 +828,7 @@ BEGIN
                            k.score_floor, k.score_cap, k.driver_rollup, k.result_weight,
                            k.at_risk_from, k.on_track_from, k.exceeded_from,
                            coalesce(f.is_growth, false) AS is_growth, f.growth_actual, f.growth_before, f.growth_coverage,
+                           l.is_fed OR coalesce(f.is_fed, false) AS found_fed,
                            coalesce(f.sources, 0) AS sources, f.source_weight, f.source_coverage,
                            coalesce(f.drivers, 0) AS drivers, f.driver_coverage,
                            -- the rule at p itself: base periods; computed KPIs at every grain; last
@@ -903,7 +913,7 @@ BEGIN
                            ELSE kpi.exact_quotient(coalesce(c.result, c.found_driver), 1) END AS found_score
                     FROM clamped c
                 )
-                SELECT ROW(r.kpi_id, r.period, r.graph_day, r.is_base, r.depth, r.has_data,
+                SELECT ROW(r.kpi_id, r.period, r.graph_day, r.is_base, r.depth, r.is_reached,
                            r.own, r.carried, r.carried_actual, r.carried_coverage, r.carried_growth,
                            r.has_target, r.target, r.has_to_date, r.to_date,
                            r.gathered, r.found_actual, r.found, r.found_to_date, r.found_driver, r.found_score,
@@ -914,8 +924,14 @@ BEGIN
                            WHEN r.found_score >= r.on_track_from THEN 'on_track'
                            WHEN r.found_score >= r.at_risk_from THEN 'at_risk'
                            ELSE 'off_track' END,
-                           r.found_coverage)::kpi.recompute_cell
-                FROM rated r);
+                           r.found_coverage,
+                           (r.gathered).n IS NOT NULL OR r.found_actual IS NOT NULL OR r.found_score IS NOT NULL,
+                           r.found_fed)::kpi.recompute_cell
+                FROM rated r
+                -- a KPI alive in p has a row in p when it has own facts inside p, or a child over
+                -- any link in force but aligned has data in p, or any base period inside has
+                -- data, or it has a target in p, explicit or derived
+                WHERE r.found_fed OR r.has_target);
         END LOOP;
 
         bases := bases || ARRAY(SELECT c FROM unnest(done) c WHERE c.is_base);
