@@ -15,7 +15,10 @@
  * xmax, the running transactions, and the command id for own changes.  That
  * leaves one case: a rolled back subtransaction takes rows away without a new
  * command id.  So the map is dropped when a subtransaction or transaction
- * rolls back, and at the end of a transaction that wrote.
+ * rolls back, and at the end of a transaction that wrote.  A SERIALIZABLE
+ * transaction does not use the map of an earlier one, however equal the
+ * snapshots: only by really scanning the pending rows does it leave the
+ * predicate locks that a concurrent writer must run into.
  *
  * Only AccessShareLock on the tables read; no privileges of the user take
  * part, as the views that use these functions are what privileges are granted
@@ -65,6 +68,7 @@ typedef struct DirtyMap
 	bool		in_recovery;
 	TransactionId *xip;
 	TransactionId *subxip;
+	bool		is_older;		/* computed in an earlier transaction */
 	/* the content */
 	bool		complete;		/* every cell is in the map, others go away */
 	HTAB	   *cells;			/* NULL: nothing is dirty */
@@ -85,6 +89,7 @@ static bool
 map_fits(Snapshot snapshot, Oid cell_table)
 {
 	return map.context != NULL && map.cell_table == cell_table &&
+		!(map.is_older && IsolationIsSerializable()) &&
 		map.xmin == snapshot->xmin && map.xmax == snapshot->xmax &&
 		map.curcid == snapshot->curcid && map.xcnt == snapshot->xcnt &&
 		map.subxcnt == snapshot->subxcnt &&
@@ -258,13 +263,21 @@ at_transaction_event(XactEvent event, void *arg)
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT ||
 		TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		drop_map();
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
+		map.is_older = true;
+		kpi_store_settle_graph(event != XACT_EVENT_ABORT);
+	}
 }
 
 static void
 at_subtransaction_event(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
 		drop_map();
+		kpi_store_settle_graph(false);
+	}
 }
 
 void

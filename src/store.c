@@ -24,7 +24,11 @@
  *
  * The graph cache is keyed by the sum of kpi.graph_version as the snapshot
  * sees it.  The rows carry random numbers, so equal sums mean equal sets; a
- * transaction that rolled back takes its row with it.
+ * transaction that rolled back takes its row with it.  In the middle of a
+ * statement that changes units, measures, KPIs or links (in a trigger, say)
+ * some of its rows are there and its version is not yet: a graph built then
+ * must not outlive the statement, whether that ends in its capture trigger or
+ * in a rollback.
  */
 #include "postgres.h"
 
@@ -633,11 +637,34 @@ append_version(uint64 version)
 	CommandCounterIncrement();
 }
 
+static MemoryContext graph_context = NULL;	/* NULL: no graph is cached */
+static KpiGraph *cached_graph;
+static uint64 cached_version;
+static Oid	cached_installation;	/* a table's, tells one installation from the next */
+static bool graph_is_tentative; /* built in this transaction, after it wrote */
+
+static void
+forget_graph(void)
+{
+	if (graph_context != NULL)
+		MemoryContextDelete(graph_context);
+	graph_context = NULL;
+}
+
+void
+kpi_store_settle_graph(bool keep)
+{
+	if (graph_is_tentative && !keep)
+		forget_graph();
+	graph_is_tentative = false;
+}
+
 void
 kpi_store_touch_graph(void)
 {
 	uint64		version;
 
+	kpi_store_settle_graph(false);
 	if (!pg_strong_random(&version, sizeof(version)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
@@ -853,18 +880,14 @@ kpi_store_graph_as_of(KpiStore *store, DateADT as_of)
 KpiGraph *
 kpi_store_graph(KpiStore *store)
 {
-	static MemoryContext context = NULL;
-	static KpiGraph *graph = NULL;
-	static uint64 version;
-	static Oid	owner_table;	/* tells one installation from the next */
 	VersionScan scan = {0};
 	MemoryContext fresh,
 				old;
 
 	kpi_store_scan(store, KPI_TABLE_GRAPH_VERSION, visit_version, &scan);
-	if (graph != NULL && scan.sum == version &&
-		owner_table == RelationGetRelid(kpi_store_table(store, KPI_TABLE_GRAPH_VERSION)))
-		return graph;
+	if (graph_context != NULL && scan.sum == cached_version &&
+		cached_installation == RelationGetRelid(kpi_store_table(store, KPI_TABLE_GRAPH_VERSION)))
+		return cached_graph;
 
 	/* build first, then replace: an error leaves the old graph as it was */
 	fresh = AllocSetContextCreate(CacheMemoryContext, "kpi_cascade graph", ALLOCSET_DEFAULT_SIZES);
@@ -873,21 +896,21 @@ kpi_store_graph(KpiStore *store)
 	{
 		KpiGraph   *built = read_graph(store);
 
-		if (context != NULL)
-			MemoryContextDelete(context);
-		context = fresh;
-		graph = built;
-		version = scan.sum;
-		owner_table = RelationGetRelid(kpi_store_table(store, KPI_TABLE_GRAPH_VERSION));
+		forget_graph();
+		graph_context = fresh;
+		cached_graph = built;
+		cached_version = scan.sum;
+		cached_installation = RelationGetRelid(kpi_store_table(store, KPI_TABLE_GRAPH_VERSION));
+		graph_is_tentative = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(old);
-		if (context != fresh)
+		if (graph_context != fresh)
 			MemoryContextDelete(fresh);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
-	return graph;
+	return cached_graph;
 }

@@ -150,6 +150,8 @@ extern void kpi_store_compact_versions(KpiStore *store);
 extern KpiGraph *kpi_store_graph(KpiStore *store);
 /* a graph frozen to the parents and links of one day, in the current memory context */
 extern KpiGraph *kpi_store_graph_as_of(KpiStore *store, DateADT as_of);
+/* at the end of a (sub)transaction: does what it built of the graph stay? */
+extern void kpi_store_settle_graph(bool keep);
 
 /* store_rows.c: facts, targets and cells */
 /* the measure's grain and fiscal start for a KPI; false if there is no such KPI */

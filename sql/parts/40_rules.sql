@@ -240,8 +240,11 @@ BEGIN
     LOCK TABLE kpi.fact IN SHARE ROW EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM kpi.fact f WHERE f.kpi_id = OLD.kpi_id)
        OR TG_OP = 'UPDATE' AND EXISTS (SELECT FROM kpi.target t WHERE t.kpi_id = OLD.kpi_id) THEN
-        SELECT u.path::text AS unit, m.code AS measure INTO named
-          FROM kpi.measure m LEFT JOIN kpi.unit u ON u.unit_id = OLD.unit_id
+        -- a unit that is being deleted is gone already
+        SELECT coalesce(u.path::text, p.path::text, OLD.unit_id::text) AS unit, m.code AS measure INTO named
+          FROM kpi.measure m
+          LEFT JOIN kpi.unit u ON u.unit_id = OLD.unit_id
+          LEFT JOIN kpi.unit_path p ON p.unit_id = OLD.unit_id AND p.valid_to = 'infinity'
          WHERE m.measure_id = OLD.measure_id;
         IF TG_OP = 'UPDATE' THEN
             RAISE EXCEPTION USING ERRCODE = 'object_in_use',
