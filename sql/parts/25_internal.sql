@@ -129,6 +129,7 @@ CREATE TABLE kpi.unit_path (
     parent_unit_id bigint,
     PRIMARY KEY (unit_id, valid_from)
 );
+CREATE INDEX unit_path_path_idx ON kpi.unit_path (path);
 COMMENT ON TABLE kpi.unit_path IS 'The path of each unit in each stretch of time, kept from unit and unit_history';
 COMMENT ON COLUMN kpi.unit_path.unit_id IS 'The unit';
 COMMENT ON COLUMN kpi.unit_path.valid_from IS 'First day of the stretch';

@@ -18,7 +18,7 @@ CREATE VIEW kpi.attainment AS
 SELECT x.kpi_id,
        k.unit_id,
        k.measure_id,
-       coalesce(h.path, u.path) AS unit,
+       h.path AS unit,
        u.path AS unit_now,
        u.name AS unit_name,
        u.level_no,
@@ -57,8 +57,8 @@ SELECT x.kpi_id,
   JOIN kpi.unit u ON u.unit_id = k.unit_id
   JOIN kpi.measure m ON m.measure_id = k.measure_id
   LEFT JOIN kpi.level l ON l.level_no = u.level_no
-  LEFT JOIN kpi.unit_path h ON h.unit_id = k.unit_id
-                           AND h.valid_from <= kpi.last_day(x.period) AND h.valid_to > kpi.last_day(x.period)
+  JOIN kpi.unit_path h ON h.unit_id = k.unit_id
+                      AND h.valid_from <= kpi.last_day(x.period) AND h.valid_to > kpi.last_day(x.period)
  WHERE (x.source = 1 OR NOT kpi.is_dirty(x.kpi_id, x.period))
    AND CASE WHEN (SELECT kpi.row_security_applies()) THEN kpi.may_see_unit(k.unit_id) ELSE true END;
 
