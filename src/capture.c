@@ -327,6 +327,14 @@ check_groups(FactChanges *changes)
 		if (kpi_period_grain(period) != grain ||
 			(grain >= KPI_GRAIN_QUARTER && kpi_period_fiscal_start(period) != fiscal_start))
 			refuse_period(store, group, grain, fiscal_start);
+		/* whoever adds such a link locks kpi.fact first, so none is missed here */
+		if (kpi_store_has_growth_link(store, group->key.kpi_id))
+			ereport(ERROR,
+					(errcode(ERRCODE_CHECK_VIOLATION),
+					 errmsg("%s cannot have facts",
+							kpi_store_describe_kpi(store, group->key.kpi_id)),
+					 errdetail("A growth link leads into it, so its actual is the growth of another KPI."),
+					 errhint("Record facts of that KPI, or delete the link.")));
 	}
 	PopActiveSnapshot();
 	kpi_store_close(store);

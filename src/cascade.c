@@ -389,8 +389,8 @@ evaluate(KpiCascade *cascade, KpiWork *work)
 		settle_own(cascade, work, node);
 	if (!kpi_takes_differences(kpi->measure, node, period))
 		work->gather = true;
-	/* where there was no cell, children that are covered but have no data were not kept */
-	if (cascade->may_block && !work->old.exists && !cascade->complete)
+	/* where there was no cell, what is covered but has no data was not kept */
+	if (!work->old.exists && kpi->covers_unseen && !cascade->complete)
 		work->gather = true;
 	if (work->gather)
 		kpi_gather(cascade, work, epoch);

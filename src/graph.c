@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "graph.h"
+#include "lib/stringinfo.h"
 #include "utils/memutils.h"
 
 typedef struct EpochSlot
@@ -40,6 +41,7 @@ struct KpiGraph
 	int		   *first_kpi;		/* by unit index into kpis_by_unit, n_units + 1 entries */
 	KpiLink    *links;			/* by child_kpi_id */
 	int			n_links;
+	int		   *links_by_parent;	/* link indexes by parent_kpi_id */
 	DateADT    *breaks;			/* sorted days on which an epoch begins */
 	int			n_breaks;
 	bool		is_frozen;		/* parents and links are those of as_of on every day */
@@ -99,6 +101,18 @@ static int
 compare_links(const void *a, const void *b)
 {
 	return COMPARE(((const KpiLink *) a)->child_kpi_id, ((const KpiLink *) b)->child_kpi_id);
+}
+
+static int
+compare_links_by_parent(const void *a, const void *b, void *arg)
+{
+	const KpiLink *links = arg;
+	const KpiLink *x = &links[*(const int *) a];
+	const KpiLink *y = &links[*(const int *) b];
+
+	if (x->parent_kpi_id != y->parent_kpi_id)
+		return COMPARE(x->parent_kpi_id, y->parent_kpi_id);
+	return COMPARE(*(const int *) a, *(const int *) b);
 }
 
 static int
@@ -168,18 +182,23 @@ find_measure(const KpiGraph *graph, int64 measure_id)
 static void
 complete_kpis(KpiGraph *graph)
 {
+	int			n = 0;
+
 	for (int i = 0; i < graph->n_kpis; i++)
 	{
-		KpiKpi	   *kpi = &graph->kpis[i];
+		KpiKpi	   *kpi = &graph->kpis[n];
 
+		*kpi = graph->kpis[i];
 		kpi->unit = find_unit(graph, kpi->unit_id);
 		kpi->measure = find_measure(graph, kpi->measure_id);
 		if (kpi->unit < 0 || kpi->measure == NULL)
-			elog(ERROR, "unit or measure of KPI " INT64_FORMAT " not found", kpi->kpi_id);
+			continue;
+		n++;
 		kpi->alive_from = Max(kpi->valid_from, graph->units[kpi->unit].valid_from);
 		kpi->alive_to = Min(kpi->valid_to, graph->units[kpi->unit].valid_to);
 		kpi->feeds_growth = false;
 	}
+	graph->n_kpis = n;
 	for (int i = 0; i < graph->n_links; i++)
 		if (graph->links[i].contributes == KPI_LINK_GROWTH)
 		{
@@ -188,6 +207,44 @@ complete_kpis(KpiGraph *graph)
 			if (child >= 0)
 				graph->kpis[child].feeds_growth = true;
 		}
+}
+
+/*
+ * Marks the KPIs whose rows may have coverage though no data: through score or
+ * growth links, or under missing_child = require, and whatever takes from
+ * such.  By measure, as implied links stay within one.
+ */
+static void
+find_unseen_coverage(KpiGraph *graph)
+{
+	bool	   *unseen = palloc(sizeof(bool) * (graph->n_measures + 1));
+	bool		changed = true;
+
+	for (int i = 0; i < graph->n_measures; i++)
+		unseen[i] = graph->measures[i].missing_child == KPI_MISSING_REQUIRE;
+	while (changed)
+	{
+		changed = false;
+		for (int i = 0; i < graph->n_links; i++)
+		{
+			const KpiLink *link = &graph->links[i];
+			int			child = kpi_graph_find(graph, link->child_kpi_id);
+			int			parent = kpi_graph_find(graph, link->parent_kpi_id);
+			bool	   *into;
+
+			if (child < 0 || parent < 0 || link->contributes == KPI_LINK_ALIGNED)
+				continue;
+			into = &unseen[graph->kpis[parent].measure - graph->measures];
+			if (*into)
+				continue;
+			*into = link->contributes == KPI_LINK_SCORE || link->contributes == KPI_LINK_GROWTH ||
+				unseen[graph->kpis[child].measure - graph->measures];
+			changed |= *into;
+		}
+	}
+	for (int i = 0; i < graph->n_kpis; i++)
+		graph->kpis[i].covers_unseen = unseen[graph->kpis[i].measure - graph->measures];
+	pfree(unseen);
 }
 
 KpiGraph *
@@ -217,6 +274,8 @@ kpi_graph_build(KpiMeasure *measures, int n_measures, KpiUnit *units, int n_unit
 	qsort(kpis, n_kpis, sizeof(KpiKpi), compare_kpis);
 	qsort(links, n_links, sizeof(KpiLink), compare_links);
 	complete_kpis(graph);
+	find_unseen_coverage(graph);
+	n_kpis = graph->n_kpis;
 	find_breaks(graph);
 
 	graph->first_placement = palloc0(sizeof(int) * (n_units + 1));
@@ -229,6 +288,11 @@ kpi_graph_build(KpiMeasure *measures, int n_measures, KpiUnit *units, int n_unit
 			i++;
 		graph->first_placement[unit + 1] = i;
 	}
+
+	graph->links_by_parent = palloc(sizeof(int) * (n_links + 1));
+	for (int i = 0; i < n_links; i++)
+		graph->links_by_parent[i] = i;
+	qsort_arg(graph->links_by_parent, n_links, sizeof(int), compare_links_by_parent, links);
 
 	graph->kpis_by_unit = palloc(sizeof(int) * (n_kpis + 1));
 	graph->first_kpi = palloc0(sizeof(int) * (n_units + 1));
@@ -284,18 +348,6 @@ static bool
 alive_on(const KpiKpi *kpi, DateADT day)
 {
 	return day >= kpi->alive_from && day < kpi->alive_to;
-}
-
-bool
-kpi_graph_may_block(const KpiGraph *graph)
-{
-	for (int i = 0; i < graph->n_measures; i++)
-		if (graph->measures[i].missing_child == KPI_MISSING_REQUIRE)
-			return true;
-	for (int i = 0; i < graph->n_links; i++)
-		if (graph->links[i].contributes == KPI_LINK_GROWTH)
-			return true;
-	return false;
 }
 
 bool
@@ -422,6 +474,93 @@ kpi_graph_links_from(const KpiGraph *graph, int kpi)
 	for (; low < graph->n_links && graph->links[low].child_kpi_id == kpi_id; low++)
 		result = lappend(result, &graph->links[low]);
 	return result;
+}
+
+List *
+kpi_graph_links_into(const KpiGraph *graph, int kpi)
+{
+	List	   *result = NIL;
+	int64		kpi_id = graph->kpis[kpi].kpi_id;
+	int			low = 0,
+				high = graph->n_links;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (graph->links[graph->links_by_parent[middle]].parent_kpi_id < kpi_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < graph->n_links; low++)
+	{
+		const KpiLink *link = &graph->links[graph->links_by_parent[low]];
+
+		if (link->parent_kpi_id != kpi_id)
+			break;
+		result = lappend(result, (void *) link);
+	}
+	return result;
+}
+
+const KpiLink *
+kpi_graph_links(const KpiGraph *graph, int *n)
+{
+	*n = graph->n_links;
+	return graph->links;
+}
+
+bool
+kpi_graph_in_force(const KpiGraph *graph, const KpiLink *link, DateADT day)
+{
+	int			child,
+				parent;
+
+	if (day < link->valid_from || day >= link->valid_to || kpi_number_sign(link->weight) == 0)
+		return false;
+	child = kpi_graph_find(graph, link->child_kpi_id);
+	parent = kpi_graph_find(graph, link->parent_kpi_id);
+	return child >= 0 && parent >= 0 &&
+		alive_on(&graph->kpis[child], day) && alive_on(&graph->kpis[parent], day);
+}
+
+int
+kpi_graph_kpi_above(const KpiGraph *graph, int kpi, DateADT day)
+{
+	const KpiKpi *child = &graph->kpis[kpi];
+	int			unit = child->unit;
+
+	if (!alive_on(child, day) || !child->measure->rolls_up ||
+		child->measure->rollup == KPI_ROLLUP_NONE)
+		return -1;
+	/* where the units themselves form a cycle, which is refused elsewhere, this ends too */
+	for (int steps = 0; steps < graph->n_units; steps++)
+	{
+		const KpiPlacement *placement = NULL;
+		int			above;
+
+		for (int i = graph->first_placement[unit]; i < graph->first_placement[unit + 1]; i++)
+			if (graph->placements[i].effective_from <= day)
+				placement = &graph->placements[i];
+		if (placement == NULL || placement->parent_unit_id == 0 ||
+			kpi_number_sign(placement->share) == 0)
+			return -1;
+		unit = find_unit(graph, placement->parent_unit_id);
+		if (unit < 0)
+			return -1;
+		above = kpi_at(graph, unit, child->measure_id);
+		if (above >= 0 && alive_on(&graph->kpis[above], day))
+			return above;
+	}
+	return -1;
+}
+
+const DateADT *
+kpi_graph_breaks(const KpiGraph *graph, int *n)
+{
+	*n = graph->n_breaks;
+	return graph->breaks;
 }
 
 List *
@@ -672,6 +811,52 @@ index_edges(const KpiGraph *graph, KpiEpoch *epoch)
 	}
 }
 
+/*
+ * Links that form a cycle are refused when they are written (links.c), except
+ * while a dump is restored.  KPIs still waiting for a child are in a cycle or
+ * above one: going down from any of them ends in it.
+ */
+static void
+refuse_cycle(const KpiGraph *graph, const KpiEpoch *epoch, const int *waiting)
+{
+	bool	   *seen = palloc0(sizeof(bool) * graph->n_kpis);
+	StringInfoData path;
+	int			at = 0,
+				start;
+
+	while (waiting[at] == 0)
+		at++;
+	for (int pass = 0; pass < 2; pass++)
+	{
+		/* the first pass leads into the cycle, the second once around it */
+		start = at;
+		if (pass == 1)
+		{
+			initStringInfo(&path);
+			appendStringInfo(&path, INT64_FORMAT, graph->kpis[at].kpi_id);
+		}
+		do
+		{
+			const KpiNode *node = &epoch->nodes[at];
+
+			seen[at] = true;
+			for (int i = node->first_down; i < node->first_down + node->n_down; i++)
+				if (waiting[epoch->edges[i].child] > 0)
+				{
+					at = epoch->edges[i].child;
+					break;
+				}
+			if (pass == 1)
+				appendStringInfo(&path, " <- " INT64_FORMAT, graph->kpis[at].kpi_id);
+		} while (pass == 0 ? !seen[at] : at != start);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("links between KPIs form a cycle"),
+			 errdetail("By kpi_id the cycle is %s.", path.data),
+			 errhint("Delete or end one of these links.")));
+}
+
 /* gives each KPI a level above all its children; raises on a cycle */
 static void
 order_levels(const KpiGraph *graph, KpiEpoch *epoch)
@@ -702,9 +887,7 @@ order_levels(const KpiGraph *graph, KpiEpoch *epoch)
 		}
 	}
 	if (tail < graph->n_kpis)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("links between KPIs form a cycle")));
+		refuse_cycle(graph, epoch, waiting);
 	pfree(waiting);
 	pfree(queue);
 }

@@ -52,6 +52,7 @@ typedef struct KpiKpi
 	DateADT		alive_from;		/* own validity and the unit's together */
 	DateADT		alive_to;
 	bool		feeds_growth;	/* is the child of a growth link on some day */
+	bool		covers_unseen;	/* may have a row with coverage and yet no data */
 } KpiKpi;
 
 typedef struct KpiLink
@@ -103,7 +104,9 @@ typedef struct KpiGraph KpiGraph;
 
 /*
  * Builds a graph in the current memory context from arrays it takes over (and
- * sorts).  Measures are referred to by pointer and must stay.
+ * sorts).  Measures are referred to by pointer and must stay.  KPIs whose unit
+ * or measure is missing are left out: while a statement deletes units, theirs
+ * are still there.
  */
 extern KpiGraph *kpi_graph_build(KpiMeasure *measures, int n_measures,
 								 KpiUnit *units, int n_units,
@@ -120,11 +123,6 @@ extern int	kpi_graph_size(const KpiGraph *graph);
 /* the index of a KPI, or -1 */
 extern int	kpi_graph_find(const KpiGraph *graph, int64 kpi_id);
 extern const KpiKpi *kpi_graph_kpi(const KpiGraph *graph, int kpi);
-/*
- * Can a cell be covered and yet have no data?  Only where contributions are
- * required, or growth is null for want of an older figure.
- */
-extern bool kpi_graph_may_block(const KpiGraph *graph);
 extern bool kpi_graph_alive(const KpiGraph *graph, int kpi, KpiPeriod period);
 /*
  * The links in force on a day; stays valid until the graph is freed or many
@@ -150,6 +148,20 @@ extern void kpi_graph_each_kpi_above(const KpiGraph *graph, DateADT *days, int64
 									 KpiDayVisitor visit, void *context);
 /* the explicit links that leave a KPI, on whatever day, as a list of const KpiLink * */
 extern List *kpi_graph_links_from(const KpiGraph *graph, int kpi);
+/* the explicit links that lead into a KPI, on whatever day, as a list of const KpiLink * */
+extern List *kpi_graph_links_into(const KpiGraph *graph, int kpi);
+/* all explicit links */
+extern const KpiLink *kpi_graph_links(const KpiGraph *graph, int *n);
+/* is an explicit link in force on a day? */
+extern bool kpi_graph_in_force(const KpiGraph *graph, const KpiLink *link, DateADT day);
+/*
+ * The KPI of the same measure at the nearest unit above that has one alive on
+ * a day and is not cut off by a share of 0, or -1; whether links into or out
+ * of these KPIs rule the implied link out is not considered.
+ */
+extern int	kpi_graph_kpi_above(const KpiGraph *graph, int kpi, DateADT day);
+/* the days on which an epoch begins, ascending; one more epoch comes before them */
+extern const DateADT *kpi_graph_breaks(const KpiGraph *graph, int *n);
 /* the KPIs of a measure */
 extern List *kpi_graph_kpis_of_measure(const KpiGraph *graph, int64 measure_id);
 

@@ -756,6 +756,24 @@ static const char *const missing_children[] = {"exclude", "zero", "require", NUL
 static const char *const contributions[] = {"value", "numerator", "denominator", "growth",
 	"score", "aligned", NULL};
 
+const char *
+kpi_store_contributes_word(KpiContributes contributes)
+{
+	return contributions[contributes];
+}
+
+const char *
+kpi_store_rollup_word(KpiRollup rollup)
+{
+	return rollups[rollup];
+}
+
+const char *
+kpi_store_time_rollup_word(KpiTimeRollup time_rollup)
+{
+	return time_rollups[time_rollup];
+}
+
 KpiGrain
 kpi_store_grain_of(TupleTableSlot *slot)
 {
@@ -838,8 +856,12 @@ collect_kpi(void *context, TupleTableSlot *slot)
 static void
 collect_link(void *context, TupleTableSlot *slot)
 {
-	KpiLink    *row = next_row(context, sizeof(KpiLink));
+	kpi_store_read_link(slot, next_row(context, sizeof(KpiLink)));
+}
 
+void
+kpi_store_read_link(TupleTableSlot *slot, KpiLink *row)
+{
 	row->child_kpi_id = bigint_column(slot, KPI_LINK_CHILD);
 	row->parent_kpi_id = bigint_column(slot, KPI_LINK_PARENT);
 	row->contributes = word_column(slot, KPI_LINK_CONTRIBUTES, contributions);
@@ -875,6 +897,18 @@ kpi_store_graph_as_of(KpiStore *store, DateADT as_of)
 
 	kpi_graph_freeze(graph, as_of);
 	return graph;
+}
+
+bool
+kpi_store_has_links(KpiStore *store)
+{
+	static const AttrNumber columns[] = {1};
+	static const StrategyNumber at_least[] = {BTGreaterEqualStrategyNumber};
+	KpiLookup  *lookup = kpi_store_lookup(store, KPI_TABLE_LINK, "link_pkey", 1, columns, at_least);
+	Datum		key = Int64GetDatum(PG_INT64_MIN);
+
+	kpi_lookup_start(lookup, &key);
+	return kpi_lookup_next(lookup) != NULL;
 }
 
 KpiGraph *

@@ -152,13 +152,25 @@ extern KpiGraph *kpi_store_graph(KpiStore *store);
 extern KpiGraph *kpi_store_graph_as_of(KpiStore *store, DateADT as_of);
 /* at the end of a (sub)transaction: does what it built of the graph stay? */
 extern void kpi_store_settle_graph(bool keep);
+/* is there any explicit link? */
+extern bool kpi_store_has_links(KpiStore *store);
+/* the words that the tables use */
+extern const char *kpi_store_contributes_word(KpiContributes contributes);
+extern const char *kpi_store_rollup_word(KpiRollup rollup);
+extern const char *kpi_store_time_rollup_word(KpiTimeRollup time_rollup);
 
 /* store_rows.c: facts, targets and cells */
 /* the measure's grain and fiscal start for a KPI; false if there is no such KPI */
 extern bool kpi_store_kpi_grain(KpiStore *store, int64 kpi_id, int64 *measure_id,
 								KpiGrain *grain, int *fiscal_start);
-/* a KPI in words, for messages: its measure and unit */
+/* a KPI in words, for messages: measure "revenue" at unit "acme" */
 extern char *kpi_store_describe_kpi(KpiStore *store, int64 kpi_id);
+/* the same as short as can be: revenue at acme */
+extern char *kpi_store_name_kpi(KpiStore *store, int64 kpi_id);
+/* does the unit exist? */
+extern bool kpi_store_has_unit(KpiStore *store, int64 unit_id);
+/* does a growth link, of whatever validity, lead into the KPI? */
+extern bool kpi_store_has_growth_link(KpiStore *store, int64 kpi_id);
 /* tallies the facts of a KPI in a period; false where there are none */
 extern bool kpi_store_facts(KpiStore *store, int64 kpi_id, KpiPeriod period, KpiTally *tally);
 /* calls visit for each fact there is */
@@ -221,6 +233,8 @@ extern KpiLookup **kpi_store_lookup_slot(KpiStore *store, int which);
 /* grain and fiscal start of a row of kpi.measure */
 extern KpiGrain kpi_store_grain_of(struct TupleTableSlot *slot);
 extern int	kpi_store_fiscal_start_of(struct TupleTableSlot *slot);
+/* a row of kpi.link */
+extern void kpi_store_read_link(struct TupleTableSlot *slot, KpiLink *link);
 /* calls each for every row of a table */
 typedef void (*KpiRowVisitor) (void *context, struct TupleTableSlot *slot);
 extern void kpi_store_scan(KpiStore *store, KpiTable table, KpiRowVisitor each, void *context);

@@ -33,7 +33,8 @@ enum
 	LOOKUP_CELL,
 	LOOKUP_CELLS_BETWEEN,
 	LOOKUP_CELLS_OF_KPI,
-	LOOKUP_PERIOD_AFTER
+	LOOKUP_PERIOD_AFTER,
+	LOOKUP_GROWTH_LINKS
 };
 
 static const struct
@@ -60,6 +61,8 @@ static const struct
 	[LOOKUP_CELLS_OF_KPI] = {KPI_TABLE_CELL, "cell_pkey", 1, {1}, {BTEqualStrategyNumber}},
 	[LOOKUP_PERIOD_AFTER] = {KPI_TABLE_CELL, "cell_period_idx", 1, {1},
 	{BTGreaterStrategyNumber}},
+	[LOOKUP_GROWTH_LINKS] = {KPI_TABLE_LINK, "link_growth_parent_idx", 1, {1},
+	{BTEqualStrategyNumber}},
 };
 
 /* starts the lookup with up to three keys */
@@ -111,13 +114,15 @@ kpi_store_kpi_grain(KpiStore *store, int64 kpi_id, int64 *measure_id, KpiGrain *
 	return true;
 }
 
-char *
-kpi_store_describe_kpi(KpiStore *store, int64 kpi_id)
+/* a KPI in words, with or without quotes */
+static char *
+words_for_kpi(KpiStore *store, int64 kpi_id, bool quoted)
 {
 	TupleTableSlot *slot = kpi_lookup_next(start(store, LOOKUP_KPI, Int64GetDatum(kpi_id), 0, 0));
 	Datum		unit_id;
 	Datum		measure_id;
 	char	   *measure;
+	char	   *unit;
 	Oid			path_output;
 	bool		is_varlena;
 	bool		isnull;
@@ -135,8 +140,33 @@ kpi_store_describe_kpi(KpiStore *store, int64 kpi_id)
 		return psprintf("measure \"%s\"", measure);
 	getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, KPI_UNIT_PATH - 1)->atttypid,
 					  &path_output, &is_varlena);
-	return psprintf("measure \"%s\" at unit \"%s\"", measure,
-					OidOutputFunctionCall(path_output, slot_getattr(slot, KPI_UNIT_PATH, &isnull)));
+	unit = OidOutputFunctionCall(path_output, slot_getattr(slot, KPI_UNIT_PATH, &isnull));
+	return quoted ? psprintf("measure \"%s\" at unit \"%s\"", measure, unit) :
+		psprintf("%s at %s", measure, unit);
+}
+
+char *
+kpi_store_describe_kpi(KpiStore *store, int64 kpi_id)
+{
+	return words_for_kpi(store, kpi_id, true);
+}
+
+char *
+kpi_store_name_kpi(KpiStore *store, int64 kpi_id)
+{
+	return words_for_kpi(store, kpi_id, false);
+}
+
+bool
+kpi_store_has_unit(KpiStore *store, int64 unit_id)
+{
+	return kpi_lookup_next(start(store, LOOKUP_UNIT, Int64GetDatum(unit_id), 0, 0)) != NULL;
+}
+
+bool
+kpi_store_has_growth_link(KpiStore *store, int64 kpi_id)
+{
+	return kpi_lookup_next(start(store, LOOKUP_GROWTH_LINKS, Int64GetDatum(kpi_id), 0, 0)) != NULL;
 }
 
 bool

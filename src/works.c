@@ -51,7 +51,6 @@ kpi_cascade_begin_on(KpiStore *store, KpiGraph *graph)
 	cascade->graph = graph;
 	cascade->queue = pairingheap_allocate(compare_works, NULL);
 	cascade->works = kpi_works_create(context, 256, NULL);
-	cascade->may_block = kpi_graph_may_block(cascade->graph);
 	n = kpi_graph_size(cascade->graph);
 	cascade->complete_kpis = palloc0(sizeof(bool) * (n + 1));
 	cascade->misses = palloc0(n + 1);

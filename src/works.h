@@ -87,7 +87,6 @@ struct KpiCascade
 	DateADT    *marked;			/* by KPI: gather periods that end then or later; NULL: none */
 	List	   *unit_marks;		/* KpiUnitMarks, one for each measure */
 	List	   *lost_kpis;
-	bool		may_block;		/* kpi_graph_may_block */
 	bool		complete;
 	int64		evaluated;
 };
