@@ -53,3 +53,18 @@ CREATE TRIGGER unit_links_hold_updated AFTER UPDATE ON kpi.unit_history
     REFERENCING OLD TABLE AS gone NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION kpi.check_links_hold();
 CREATE TRIGGER unit_links_hold_deleted AFTER DELETE ON kpi.unit_history
     REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION kpi.check_links_hold();
+
+COMMENT ON TRIGGER link_locked ON kpi.link IS 'Takes kpi.link_lock before any row is written';
+COMMENT ON TRIGGER link_rules_inserted ON kpi.link IS 'Refuses links that are not allowed, and cycles';
+COMMENT ON TRIGGER link_rules_updated ON kpi.link IS 'Refuses links that are not allowed, and cycles';
+COMMENT ON TRIGGER link_rules_deleted ON kpi.link IS 'Refuses to close a cycle through implied links that come back';
+COMMENT ON TRIGGER links_locked ON kpi.kpi IS 'Takes kpi.link_lock before any row is written';
+COMMENT ON TRIGGER links_locked ON kpi.unit IS 'Takes kpi.link_lock before any row is written';
+COMMENT ON TRIGGER links_locked ON kpi.measure IS 'Takes kpi.link_lock before any row is written';
+COMMENT ON TRIGGER links_hold ON kpi.kpi IS 'Refuses changes that a link does not allow, and cycles';
+COMMENT ON TRIGGER links_hold ON kpi.unit IS 'Refuses changes of validity that close a cycle of links';
+COMMENT ON TRIGGER links_hold ON kpi.measure IS 'Refuses changes that a link does not allow, and cycles';
+COMMENT ON TRIGGER unit_links_hold_inserted ON kpi.unit_history IS 'Refuses changes that close a cycle of links';
+COMMENT ON TRIGGER unit_links_hold_updated ON kpi.unit_history IS 'Refuses changes that close a cycle of links';
+COMMENT ON TRIGGER unit_links_hold_deleted ON kpi.unit_history IS 'Refuses changes that close a cycle of links';
+COMMENT ON INDEX kpi.link_growth_parent_idx IS 'The KPIs that growth links lead into: capture refuses facts of these';

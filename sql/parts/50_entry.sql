@@ -397,10 +397,16 @@ BEGIN
            kpi.entry_kpi(link_kpi.parent_unit, link_kpi.parent_measure) p
     RETURNING link_id INTO new_id;
     RETURN new_id;
+EXCEPTION WHEN exclusion_violation THEN
+    RAISE EXCEPTION USING ERRCODE = 'exclusion_violation',
+        MESSAGE = format('measure "%s" at unit "%s" is linked to measure "%s" at unit "%s" as "%s" on some of these days already',
+                         link_kpi.child_measure, link_kpi.child_unit, link_kpi.parent_measure, link_kpi.parent_unit, link_kpi.contributes),
+        HINT = 'End the other link with valid_to, or update its weight.',
+        SCHEMA = 'kpi', TABLE = 'link', CONSTRAINT = 'link_validity_overlap';
 END
 $$;
 COMMENT ON FUNCTION kpi.link_kpi(text, text, text, text, text, numeric, date, date) IS
-'Links a child KPI to a parent KPI and returns the key of the link. Units are paths or unit codes; contributes is value, numerator, denominator, growth, score or aligned; valid_from and valid_to are null for open. Errors: 42704 for an unknown KPI, 23P01 where the validity of such a link overlaps anothers, and those of kpi.link.';
+'Links a child KPI to a parent KPI and returns the key of the link. Units are paths or unit codes; contributes is value, numerator, denominator, growth, score or aligned; valid_from and valid_to are null for open. Errors: 42704 for an unknown KPI, 23P01 where the validity of such a link overlaps another''s, 23514 where that kind of link is not allowed between the two, 23001 where it would close a cycle, 22003 for a weight out of range.';
 
 CREATE FUNCTION kpi.link_kpi(child_unit @extschema@.kpi_path, child_measure text, parent_unit @extschema@.kpi_path, parent_measure text, contributes text, weight numeric DEFAULT 1, valid_from date DEFAULT NULL, valid_to date DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -415,6 +421,12 @@ BEGIN
            kpi.entry_kpi(link_kpi.parent_unit::text, link_kpi.parent_measure, true) p
     RETURNING link_id INTO new_id;
     RETURN new_id;
+EXCEPTION WHEN exclusion_violation THEN
+    RAISE EXCEPTION USING ERRCODE = 'exclusion_violation',
+        MESSAGE = format('measure "%s" at unit "%s" is linked to measure "%s" at unit "%s" as "%s" on some of these days already',
+                         link_kpi.child_measure, link_kpi.child_unit, link_kpi.parent_measure, link_kpi.parent_unit, link_kpi.contributes),
+        HINT = 'End the other link with valid_to, or update its weight.',
+        SCHEMA = 'kpi', TABLE = 'link', CONSTRAINT = 'link_validity_overlap';
 END
 $$;
 COMMENT ON FUNCTION kpi.link_kpi(@extschema@.kpi_path, text, @extschema@.kpi_path, text, text, numeric, date, date) IS
