@@ -388,7 +388,7 @@ BEGIN
           FROM node n
          WHERE n.made_of = 'links' AND n.own IS NOT NULL
         UNION ALL
-        SELECT n.no, 1, i.child_kpi_id, n.period, 'actual', i.contributes, i.weight
+        SELECT n.no, CASE i.contributes WHEN 'denominator' THEN 2 ELSE 1 END, i.child_kpi_id, n.period, 'actual', i.contributes, i.weight
           FROM node n
           JOIN link i ON i.structure_day = n.structure_day AND i.parent_kpi_id = n.kpi_id
          WHERE n.made_of = 'links' AND i.contributes IN ('value', 'numerator', 'denominator')
@@ -745,3 +745,140 @@ END
 $$;
 COMMENT ON FUNCTION kpi.explain(@extschema@.kpi_path, text, @extschema@.kpi_period, integer) IS
 'As kpi.explain(text, text, text, integer), with the unit by path only';
+
+-- ---------------------------------------------------------------- tree
+
+CREATE FUNCTION kpi.readable_number(number numeric) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(trim_scale(round(number, CASE WHEN abs(number) < 1 THEN 4 ELSE 2 END))::text, '')
+$$;
+COMMENT ON FUNCTION kpi.readable_number(numeric) IS 'Internal to kpi.tree(): a number for people, with two places, or four below 1';
+
+CREATE FUNCTION kpi.tree_rows(kpi_id bigint, unit_id bigint, period @extschema@.kpi_period, max_depth integer) RETURNS SETOF text
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+    WITH explained AS MATERIALIZED (
+        SELECT r.*, coalesce(cardinality(r.place), 0) AS depth,
+               r.place[:cardinality(r.place) - 1] AS above
+          FROM kpi.explain_rows(tree_rows.kpi_id, tree_rows.unit_id, tree_rows.period, tree_rows.max_depth) r
+    ), drawn AS (
+        -- what a row is called beside the one above it: only what differs
+        SELECT e.place, e.depth,
+               CASE WHEN e.depth = 0 THEN concat_ws(' ', e.unit::text, e.measure, e.period::text)
+                    WHEN e.contributes IN ('own facts', 'result', 'not shown') THEN e.contributes
+                    WHEN e.contributes = 'period' THEN e.period::text
+                    ELSE concat_ws(' ',
+                        CASE WHEN e.unit OPERATOR(@extschema@.=) a.unit THEN NULL
+                             WHEN e.unit OPERATOR(@extschema@.<@) a.unit
+                                 THEN kpi.subpath(e.unit, kpi.depth(a.unit) + 1, kpi.depth(e.unit))::text
+                             ELSE e.unit::text END,
+                        CASE WHEN e.measure IS DISTINCT FROM a.measure OR e.unit OPERATOR(@extschema@.=) a.unit THEN e.measure END,
+                        CASE WHEN e.period OPERATOR(@extschema@.<>) a.period THEN e.period::text END,
+                        CASE WHEN e.contributes IN ('numerator', 'denominator') THEN '(' || e.contributes || ')' END)
+                    END
+               || CASE WHEN e.weight <> 1 AND e.contributes NOT IN ('growth', 'result') THEN ' x ' || trim_scale(e.weight) ELSE '' END AS name,
+               e.explains IN ('score', 'unit') OR e.contributes = 'result' AS is_score,
+               e.actual, e.target, e.score, e.attainment_to_date,
+               CASE WHEN e.contributes NOT IN ('own facts', 'result') OR e.contributes IS NULL THEN coalesce(e.status::text, 'no_data') ELSE '' END AS status
+          FROM explained e
+          LEFT JOIN explained a ON a.place = e.above AND e.depth > 0
+         -- alone they say no more than the row above
+         WHERE coalesce(e.contributes, '') NOT IN ('own facts', 'result') OR EXISTS (
+                   SELECT FROM explained s WHERE s.above = e.above AND s.depth = e.depth AND s.place <> e.place)
+    ), line AS (
+        SELECT 0 AS part, '{}'::integer[] AS place, ''::text AS name, 'actual' AS actual, 'target' AS target,
+               'attained' AS attained, '' AS bar, '' AS status
+        UNION ALL
+        SELECT 1, d.place, repeat('  ', d.depth) || d.name,
+               kpi.readable_number(d.actual), kpi.readable_number(d.target),
+               -- cut off, so that no 100% is at risk
+               coalesce(floor(100 * f.attained)::text || '%', ''),
+               CASE WHEN f.attained IS NULL THEN ''
+                    ELSE rpad(repeat('#', least(greatest(floor(10 * f.attained), 0), 10)::integer), 10, '.') END,
+               d.status
+          FROM drawn d
+         CROSS JOIN LATERAL (SELECT CASE WHEN d.is_score THEN d.score ELSE d.attainment_to_date END AS attained) f
+    ), width AS (
+        SELECT max(length(l.name)) AS name, max(length(l.actual)) AS actual, max(length(l.target)) AS target,
+               max(length(l.attained)) AS attained
+          FROM line l
+        HAVING count(*) > 1
+    )
+    SELECT rtrim(concat(rpad(l.name, w.name), '  ', lpad(l.actual, w.actual), '  ', lpad(l.target, w.target), '  ',
+                        lpad(l.attained, w.attained), '  ', rpad(l.bar, 10), '  ', l.status))
+      FROM line l CROSS JOIN width w
+     ORDER BY l.part, l.place
+$$;
+COMMENT ON FUNCTION kpi.tree_rows(bigint, bigint, @extschema@.kpi_period, integer) IS 'Internal to kpi.tree(): the lines';
+
+CREATE FUNCTION kpi.tree(
+    unit text, measure text DEFAULT NULL, period text DEFAULT NULL, max_depth integer DEFAULT NULL)
+    RETURNS SETOF text
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT r
+      FROM kpi.explained_kpi(tree.unit, tree.measure, tree.period, false) k
+     CROSS JOIN LATERAL kpi.tree_rows(k.kpi_id, k.unit_id, k.of_period, tree.max_depth) WITH ORDINALITY AS t (r, number)
+     ORDER BY t.number;
+END
+$$;
+COMMENT ON FUNCTION kpi.tree(text, text, text, integer) IS
+'Draws what kpi.explain() finds as lines of text for a terminal: an indented tree with actual, target, attainment to date (of a score: the score) in per cent and as a bar of ten, and the status, in aligned columns; numbers are rounded to two places. A row is called by what differs from the one above: the rest of the unit''s path, the measure, the period, a weight. Own facts and results are left out where they are all there is. Arguments and errors are those of kpi.explain()';
+
+CREATE FUNCTION kpi.tree(
+    unit text, measure text DEFAULT NULL, period @extschema@.kpi_period DEFAULT NULL, max_depth integer DEFAULT NULL)
+    RETURNS SETOF text
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT r
+      FROM kpi.explained_kpi(tree.unit, tree.measure, tree.period::text, false) k
+     CROSS JOIN LATERAL kpi.tree_rows(k.kpi_id, k.unit_id, k.of_period, tree.max_depth) WITH ORDINALITY AS t (r, number)
+     ORDER BY t.number;
+END
+$$;
+COMMENT ON FUNCTION kpi.tree(text, text, @extschema@.kpi_period, integer) IS
+'As kpi.tree(text, text, text, integer)';
+
+CREATE FUNCTION kpi.tree(
+    unit @extschema@.kpi_path, measure text DEFAULT NULL, period text DEFAULT NULL, max_depth integer DEFAULT NULL)
+    RETURNS SETOF text
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT r
+      FROM kpi.explained_kpi(tree.unit::text, tree.measure, tree.period, true) k
+     CROSS JOIN LATERAL kpi.tree_rows(k.kpi_id, k.unit_id, k.of_period, tree.max_depth) WITH ORDINALITY AS t (r, number)
+     ORDER BY t.number;
+END
+$$;
+COMMENT ON FUNCTION kpi.tree(@extschema@.kpi_path, text, text, integer) IS
+'As kpi.tree(text, text, text, integer), with the unit by path only';
+
+CREATE FUNCTION kpi.tree(
+    unit @extschema@.kpi_path, measure text DEFAULT NULL, period @extschema@.kpi_period DEFAULT NULL, max_depth integer DEFAULT NULL)
+    RETURNS SETOF text
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT r
+      FROM kpi.explained_kpi(tree.unit::text, tree.measure, tree.period::text, true) k
+     CROSS JOIN LATERAL kpi.tree_rows(k.kpi_id, k.unit_id, k.of_period, tree.max_depth) WITH ORDINALITY AS t (r, number)
+     ORDER BY t.number;
+END
+$$;
+COMMENT ON FUNCTION kpi.tree(@extschema@.kpi_path, text, @extschema@.kpi_period, integer) IS
+'As kpi.tree(text, text, text, integer), with the unit by path only';
