@@ -62,14 +62,18 @@ replace_contribution(bool *has_sum, KpiTally *sum, const KpiEdge *edge,
 			(now->maximum == NULL || kpi_number_compare(now->maximum, old->maximum) < 0))
 			return false;
 	}
+	if (old == NULL && (edge == NULL || edge->plain))
+	{
+		if (*has_sum)
+			kpi_tally_merge(sum, now);
+		else
+			kpi_tally_copy(sum, now);
+		*has_sum = true;
+		return true;
+	}
 	if (!*has_sum)
 		kpi_tally_init(sum);
 	*has_sum = true;
-	if (old == NULL && (edge == NULL || edge->plain))
-	{
-		kpi_tally_merge(sum, now);
-		return true;
-	}
 	kpi_tally_copy(&difference, now);
 	if (old != NULL)
 	{
@@ -324,9 +328,11 @@ settle_own(KpiCascade *cascade, KpiWork *work, const KpiNode *node)
 	{
 		if (had)
 			kpi_tally_copy(&cell->own, &before);
+		else if (work->has_added)
+			kpi_tally_copy(&cell->own, &work->added);
 		else
 			kpi_tally_init(&cell->own);
-		if (work->has_added)
+		if (had && work->has_added)
 			kpi_tally_merge(&cell->own, &work->added);
 		cell->has_own = true;
 		if (work->has_removed)

@@ -212,6 +212,16 @@ mark_own(KpiCascade *cascade, int kpi)
 }
 
 static void
+add_tally(bool *has_sum, KpiTally *sum, const KpiTally *part)
+{
+	if (*has_sum)
+		kpi_tally_merge(sum, part);
+	else
+		kpi_tally_copy(sum, part);
+	*has_sum = true;
+}
+
+static void
 add_facts(KpiCascade *cascade, int kpi, const KpiPending *change)
 {
 	KpiWork    *work;
@@ -227,19 +237,9 @@ add_facts(KpiCascade *cascade, int kpi, const KpiPending *change)
 	work = kpi_cascade_work(cascade, kpi, change->period);
 	old = MemoryContextSwitchTo(cascade->context);
 	if (change->kind == KPI_PENDING_ADDED)
-	{
-		if (!work->has_added)
-			kpi_tally_init(&work->added);
-		work->has_added = true;
-		kpi_tally_merge(&work->added, &change->delta);
-	}
+		add_tally(&work->has_added, &work->added, &change->delta);
 	else
-	{
-		if (!work->has_removed)
-			kpi_tally_init(&work->removed);
-		work->has_removed = true;
-		kpi_tally_merge(&work->removed, &change->delta);
-	}
+		add_tally(&work->has_removed, &work->removed, &change->delta);
 	MemoryContextSwitchTo(old);
 	kpi_cascade_enqueue(cascade, work);
 }

@@ -67,20 +67,28 @@ add_to(Numeric *sum, Numeric weight, Numeric amount)
 static void
 add_tally(KpiCell *cell, const KpiTally *part, const KpiEdge *edge)
 {
-	if (!cell->has_tally)
-		kpi_tally_init(&cell->tally);
-	cell->has_tally = true;
+	KpiTally	scaled;
+
 	if (edge == NULL || edge->plain)
-		kpi_tally_merge(&cell->tally, part);
+	{
+		if (cell->has_tally)
+			kpi_tally_merge(&cell->tally, part);
+		else
+			kpi_tally_copy(&cell->tally, part);
+	}
 	else
 	{
-		KpiTally	scaled;
-
 		kpi_tally_copy(&scaled, part);
 		kpi_tally_scale(&scaled, edge->weight);
-		kpi_tally_merge(&cell->tally, &scaled);
-		kpi_tally_free(&scaled);
+		if (cell->has_tally)
+		{
+			kpi_tally_merge(&cell->tally, &scaled);
+			kpi_tally_free(&scaled);
+		}
+		else
+			cell->tally = scaled;
 	}
+	cell->has_tally = true;
 }
 
 /* ------------------------------------------------------------------------
