@@ -11,6 +11,11 @@
 #include "fmgr.h"
 #include "nodes/nodes.h"
 
+/* 16 moved the macros for varlenas out of postgres.h (commit d952373a9) */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"
 #else

@@ -18,6 +18,8 @@
 #define KPI_DIGITS_H
 
 #include "postgres.h"
+
+#include "compat.h"
 #include "utils/numeric.h"
 
 #define KPI_DIGITS_BASE		10000

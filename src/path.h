@@ -26,6 +26,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "fmgr.h"
 
 typedef struct varlena KpiPath;

@@ -28,6 +28,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "lib/stringinfo.h"
 #include "tally.h"
 #include "utils/builtins.h"
