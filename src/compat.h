@@ -48,4 +48,11 @@
 	index_beginscan(heap, index, snapshot, nkeys, norderbys)
 #endif
 
+/* 18 dropped the argument "execute once" (commit 3eea7a0c9) */
+#if PG_VERSION_NUM >= 180000
+#define kpi_executor_run(query)	ExecutorRun(query, ForwardScanDirection, 0)
+#else
+#define kpi_executor_run(query)	ExecutorRun(query, ForwardScanDirection, 0, true)
+#endif
+
 #endif							/* KPI_COMPAT_H */

@@ -19,7 +19,11 @@
  * and the callbacks below drop its frames.  Rows are kept in a tuplestore,
  * which spills to disk beyond work_mem.
  *
- * Everything runs with the rights of the caller.  No locks of its own.
+ * Whoever may insert into a view needs no privilege on the tables behind it:
+ * KPIs are looked up and rows written with the rights of the extension's owner.
+ * Except where row security policies concern the caller: where they do on
+ * kpi.unit the lookup, and where they do on kpi.fact or kpi.target the writing,
+ * is the caller's, with privileges of his own.  No locks of its own.
  */
 #include "postgres.h"
 
@@ -35,6 +39,7 @@
 #include "period.h"
 #include "period_sql.h"
 #include "number.h"
+#include "rights.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -237,6 +242,8 @@ find_kpi(KpiEntryFrame *frame, const char *unit, const char *measure)
 	Datum		arguments[2];
 	bool		is_null;
 	bool		exists;
+	KpiCaller	caller;
+	bool		as_caller;
 
 	memcpy(bytes, unit, unit_size);
 	memcpy(bytes + unit_size, measure, size + 1 - unit_size);
@@ -244,6 +251,10 @@ find_kpi(KpiEntryFrame *frame, const char *unit, const char *measure)
 	if (kpi != NULL)
 		return kpi;
 
+	as_caller = kpi_row_security_is_on("unit") || kpi_row_security_is_on("measure") ||
+		kpi_row_security_is_on("kpi");
+	if (!as_caller)
+		kpi_rights_of_owner(&caller);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (lookup_plan == NULL)
@@ -262,6 +273,8 @@ find_kpi(KpiEntryFrame *frame, const char *unit, const char *measure)
 	found.grain = kpi_grain_from_name(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
 	found.fiscal_start = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &is_null));
 	SPI_finish();
+	if (!as_caller)
+		kpi_rights_of_caller(&caller);
 
 	key.bytes = MemoryContextAlloc(frame->context, size + 1);
 	memcpy((char *) key.bytes, bytes, size + 1);
@@ -422,7 +435,11 @@ kpi_entry_write(PG_FUNCTION_ARGS)
 	if (count > 0)
 	{
 		EphemeralNamedRelation rows;
+		KpiCaller	caller;
+		bool		as_caller = kpi_row_security_is_on(frame->targets == NULL ? "fact" : "target");
 
+		if (!as_caller)
+			kpi_rights_of_owner(&caller);
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
 		rows = palloc0(sizeof(EphemeralNamedRelationData));
@@ -444,6 +461,8 @@ kpi_entry_write(PG_FUNCTION_ARGS)
 						false, 0) != SPI_OK_INSERT)
 			elog(ERROR, "could not write the rows entered");
 		SPI_finish();
+		if (!as_caller)
+			kpi_rights_of_caller(&caller);
 	}
 
 	tuplestore_end(frame->rows);

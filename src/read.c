@@ -22,7 +22,7 @@
  *
  * Only AccessShareLock on the tables read; no privileges of the user take
  * part, as the views that use these functions are what privileges are granted
- * on.
+ * on.  kpi.dirty() works for them only (check_view_key).
  */
 #include "postgres.h"
 
@@ -35,12 +35,11 @@
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(kpi_dirty);
 PG_FUNCTION_INFO_V1(kpi_is_dirty);
-PG_FUNCTION_INFO_V1(kpi_row_security_applies);
 
 typedef struct DirtyKey
 {
@@ -199,9 +198,39 @@ ensure_map(void)
 	map.context = context;
 }
 
+static void
+read_view_key(void *context, TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		key = slot_getattr(slot, 1, &isnull);
+
+	if (!isnull)
+		memcpy(context, DatumGetUUIDP(key), sizeof(pg_uuid_t));
+}
+
 /*
- * kpi.dirty() returns setof kpi.cell: the cells that pending changes have
- * changed, as they are now
+ * Views call functions as the user who reads, so whoever may read a view may
+ * call kpi.dirty(), which would show all figures to all of them.  The views
+ * therefore show it a key that only their owner can read.
+ */
+static void
+check_view_key(const pg_uuid_t *shown)
+{
+	KpiStore   *store = kpi_store_open(GetActiveSnapshot());
+	pg_uuid_t	key = {0};
+
+	kpi_store_scan(store, KPI_TABLE_VIEW_KEY, read_view_key, &key);
+	kpi_store_close(store);
+	if (memcmp(&key, shown, sizeof(key)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function kpi.dirty"),
+				 errhint("Read kpi.attainment: it shows what is pending.")));
+}
+
+/*
+ * kpi.dirty(view_key) returns setof kpi.cell: the cells that pending changes
+ * have changed, as they are now
  */
 Datum
 kpi_dirty(PG_FUNCTION_ARGS)
@@ -212,6 +241,7 @@ kpi_dirty(PG_FUNCTION_ARGS)
 	Oid			status_type;
 
 	InitMaterializedSRF(fcinfo, 0);
+	check_view_key(PG_GETARG_UUID_P(0));
 	ensure_map();
 	if (map.cells == NULL)
 		return (Datum) 0;
@@ -245,16 +275,6 @@ kpi_is_dirty(PG_FUNCTION_ARGS)
 	if (map.lost_kpis != NULL && hash_search(map.lost_kpis, &key.kpi_id, HASH_FIND, NULL) != NULL)
 		PG_RETURN_BOOL(true);
 	PG_RETURN_BOOL(hash_search(map.cells, &key, HASH_FIND, NULL) != NULL);
-}
-
-/*
- * kpi.row_security_applies(): do row security policies on kpi.unit apply to
- * the current user?  The views then show only rows of units the user may see.
- */
-Datum
-kpi_row_security_applies(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(check_enable_rls(kpi_store_relation("unit"), InvalidOid, true) == RLS_ENABLED);
 }
 
 static void

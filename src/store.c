@@ -57,7 +57,7 @@
 
 static const char *const table_names[KPI_TABLE_COUNT] = {
 	"unit", "unit_history", "measure", "kpi", "link", "fact", "target", "cell",
-	"pending", "fold_state", "graph_version"
+	"pending", "fold_state", "graph_version", "view_key"
 };
 
 struct KpiStore

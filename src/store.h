@@ -28,10 +28,11 @@ typedef enum KpiTable
 	KPI_TABLE_CELL,
 	KPI_TABLE_PENDING,
 	KPI_TABLE_FOLD_STATE,
-	KPI_TABLE_GRAPH_VERSION
+	KPI_TABLE_GRAPH_VERSION,
+	KPI_TABLE_VIEW_KEY
 } KpiTable;
 
-#define KPI_TABLE_COUNT		(KPI_TABLE_GRAPH_VERSION + 1)
+#define KPI_TABLE_COUNT		(KPI_TABLE_VIEW_KEY + 1)
 
 /* columns of the tables that C reads, in the order of the install script */
 enum {KPI_UNIT_ID = 1, KPI_UNIT_PATH, KPI_UNIT_VALID_FROM = 8, KPI_UNIT_VALID_TO};

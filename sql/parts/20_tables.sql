@@ -1,3 +1,8 @@
+-- From here on statements run, not only definitions.  A trusted extension is
+-- installed with a superuser's rights by a user who may have put functions and
+-- operators of his own into the schema it goes to: none of them is to be found.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- The tables that users write.  Installing inserts no row into any of them.
 -- Columns are append-only: C code reads them by position (src/store.c).
 --

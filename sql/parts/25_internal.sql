@@ -136,3 +136,12 @@ COMMENT ON COLUMN kpi.unit_path.valid_from IS 'First day of the stretch';
 COMMENT ON COLUMN kpi.unit_path.valid_to IS 'First day after the stretch';
 COMMENT ON COLUMN kpi.unit_path.path IS 'The path of the unit in that stretch, in today''s labels';
 COMMENT ON COLUMN kpi.unit_path.parent_unit_id IS 'The parent in that stretch; null for a root';
+
+-- Exactly one row, written now: a random key that the views show to
+-- kpi.dirty().  A restored database makes its own.
+CREATE TABLE kpi.view_key (
+    key uuid NOT NULL
+);
+COMMENT ON TABLE kpi.view_key IS 'By this key kpi.dirty() knows the views of the extension: their owner can read it, users cannot';
+COMMENT ON COLUMN kpi.view_key.key IS 'Made at random when the extension was installed';
+INSERT INTO kpi.view_key (key) VALUES (pg_catalog.gen_random_uuid());

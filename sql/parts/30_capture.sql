@@ -55,10 +55,18 @@ CREATE FUNCTION kpi.refold() RETURNS bigint
     AS 'MODULE_PATHNAME', 'kpi_refold';
 COMMENT ON FUNCTION kpi.refold() IS 'Computes every cell anew from the raw rows and writes those that differ; the heart of kpi.rebuild()';
 
-CREATE FUNCTION kpi.dirty() RETURNS SETOF kpi.cell
+CREATE FUNCTION kpi.dirty(view_key uuid) RETURNS SETOF kpi.cell
     LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 4
     AS 'MODULE_PATHNAME', 'kpi_dirty';
-COMMENT ON FUNCTION kpi.dirty() IS 'The cells that pending changes have changed, as they are now; the views show them in place of rows of kpi.cell';
+COMMENT ON FUNCTION kpi.dirty(uuid) IS 'Internal: the cells that pending changes have changed, as they are now; the views show them in place of rows of kpi.cell. Error: 42501 without the key in kpi.view_key, which only the owner of the views can read';
+
+CREATE FUNCTION kpi.dirty() RETURNS SETOF kpi.cell
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 4
+    SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT d.* FROM kpi.dirty((SELECT v.key FROM kpi.view_key v)) d;
+END;
+COMMENT ON FUNCTION kpi.dirty() IS 'Internal, for the owner of the extension: the same, for whoever can read kpi.view_key';
 
 CREATE FUNCTION kpi.is_dirty(kpi_id bigint, period @extschema@.kpi_period) RETURNS boolean
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 5
@@ -69,3 +77,8 @@ CREATE FUNCTION kpi.row_security_applies() RETURNS boolean
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'kpi_row_security_applies';
 COMMENT ON FUNCTION kpi.row_security_applies() IS 'Do row security policies on kpi.unit apply to the current user? The views then show only rows of units that user may see';
+
+CREATE FUNCTION kpi.visible_units() RETURNS SETOF bigint
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'kpi_visible_units';
+COMMENT ON FUNCTION kpi.visible_units() IS 'Internal: the units that the row security policies on kpi.unit let the current user see, whether or not that user may read the table';

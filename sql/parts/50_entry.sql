@@ -2,7 +2,7 @@
 -- path or code), a measure (by code) and a period in place of keys.
 --
 -- All run with the caller's rights, so row security and privileges of the
--- tables hold.  Overloads: text is what unquoted literals and drivers'
+-- tables hold; but INSERT into the entry views needs nothing else.  Overloads: text is what unquoted literals and drivers'
 -- parameters resolve to; with a kpi_path the unit is taken by path only; with
 -- a kpi_period the period is.  The mixed forms are there so that no call is
 -- ambiguous, whichever arguments are literals.
@@ -504,7 +504,7 @@ SELECT u.path::text AS unit, m.code AS measure, f.period::text AS period, f.valu
   JOIN kpi.measure m ON m.measure_id = k.measure_id;
 ALTER VIEW kpi.fact_entry ALTER COLUMN weight SET DEFAULT 1;
 COMMENT ON VIEW kpi.fact_entry IS
-'Facts by natural keys, all text and numeric, so that COPY kpi.fact_entry FROM a CSV works. INSERT and COPY add facts, all of a statement at once or none: an unknown KPI fails it (42704), naming unit and measure. Rows with a reference can be updated and deleted here; others cannot be told apart and are changed in kpi.fact. ON CONFLICT is for kpi.fact. Runs with the rights of the caller';
+'Facts by natural keys, all text and numeric, so that COPY kpi.fact_entry FROM a CSV works. INSERT and COPY add facts, all of a statement at once or none: an unknown KPI fails it (42704), naming unit and measure. Rows with a reference can be updated and deleted here; others cannot be told apart and are changed in kpi.fact. ON CONFLICT is for kpi.fact. INSERT on the view is all that inserting needs; everything else runs with the caller''s rights on kpi.fact, kpi, unit and measure, and so does inserting where row security applies to the caller';
 COMMENT ON COLUMN kpi.fact_entry.unit IS 'The unit''s path; to write also a unit code, where there is no unit of that path';
 COMMENT ON COLUMN kpi.fact_entry.measure IS 'The measure''s code';
 COMMENT ON COLUMN kpi.fact_entry.period IS 'The period, of the measure''s grain and fiscal start: 2026-08, 2026-W34, FY2027-Q1/04';
@@ -520,7 +520,7 @@ SELECT u.path::text AS unit, m.code AS measure, t.period::text AS period, t.valu
   JOIN kpi.unit u ON u.unit_id = k.unit_id
   JOIN kpi.measure m ON m.measure_id = k.measure_id;
 COMMENT ON VIEW kpi.target_entry IS
-'Targets by natural keys, all text and numeric, so that COPY kpi.target_entry FROM a CSV works. INSERT and COPY set targets, replacing those that exist, all of a statement at once or none: an unknown KPI fails it (42704), naming unit and measure. UPDATE and DELETE work too. Runs with the rights of the caller';
+'Targets by natural keys, all text and numeric, so that COPY kpi.target_entry FROM a CSV works. INSERT and COPY set targets, replacing those that exist, all of a statement at once or none: an unknown KPI fails it (42704), naming unit and measure. UPDATE and DELETE work too. INSERT on the view is all that inserting needs; everything else runs with the caller''s rights on kpi.target, kpi, unit and measure, and so does inserting where row security applies to the caller';
 COMMENT ON COLUMN kpi.target_entry.unit IS 'The unit''s path; to write also a unit code, where there is no unit of that path';
 COMMENT ON COLUMN kpi.target_entry.measure IS 'The measure''s code';
 COMMENT ON COLUMN kpi.target_entry.period IS 'The period, of the measure''s grain or a coarser one it rolls up to, with its fiscal start';

@@ -2,17 +2,7 @@
 --
 -- Views run with their owner's rights on the tables, but call functions as the
 -- user who reads.  Row security on kpi.unit is the reader's, so it is asked of
--- a function; without policies that costs one question per query.
-
-CREATE FUNCTION kpi.may_see_unit(unit_id bigint) RETURNS boolean
-    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-BEGIN
-    RETURN EXISTS (SELECT FROM kpi.unit u WHERE u.unit_id = may_see_unit.unit_id);
-END
-$$;
-COMMENT ON FUNCTION kpi.may_see_unit(bigint) IS 'Do the row security policies on kpi.unit let the current user see this unit? Needs SELECT on kpi.unit';
+-- functions; without policies that costs one question per query.
 
 CREATE VIEW kpi.attainment AS
 SELECT x.kpi_id,
@@ -51,7 +41,7 @@ SELECT x.kpi_id,
         SELECT *
           FROM (SELECT d.kpi_id, d.period, d.actual, d.target, d.attainment, d.target_to_date, d.attainment_to_date,
                        d.driver_score, d.score, d.status, d.coverage, d.tally, 1 AS source
-                  FROM kpi.dirty() d
+                  FROM kpi.dirty((SELECT v.key FROM kpi.view_key v)) d
                 OFFSET 0) pending) x
   JOIN kpi.kpi k ON k.kpi_id = x.kpi_id
   JOIN kpi.unit u ON u.unit_id = k.unit_id
@@ -60,7 +50,7 @@ SELECT x.kpi_id,
   JOIN kpi.unit_path h ON h.unit_id = k.unit_id
                       AND h.valid_from <= kpi.last_day(x.period) AND h.valid_to > kpi.last_day(x.period)
  WHERE (x.source = 1 OR NOT kpi.is_dirty(x.kpi_id, x.period))
-   AND CASE WHEN (SELECT kpi.row_security_applies()) THEN kpi.may_see_unit(k.unit_id) ELSE true END;
+   AND CASE WHEN (SELECT kpi.row_security_applies()) THEN k.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id)) ELSE true END;
 
 COMMENT ON VIEW kpi.attainment IS 'One row per KPI and period: actual, target, attainment, score and status, exact at every moment, own uncommitted changes included. Never sum actual over grains or levels: coarser periods and higher units already contain the finer ones';
 COMMENT ON COLUMN kpi.attainment.kpi_id IS 'The KPI';

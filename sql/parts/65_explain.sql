@@ -40,7 +40,7 @@ SELECT k.kpi_id,
   JOIN kpi.measure m ON m.measure_id = k.measure_id
   LEFT JOIN kpi.level l ON l.level_no = u.level_no
   LEFT JOIN kpi.unit_path h ON h.unit_id = k.unit_id
- WHERE CASE WHEN (SELECT kpi.row_security_applies()) THEN kpi.may_see_unit(k.unit_id) ELSE true END;
+ WHERE CASE WHEN (SELECT kpi.row_security_applies()) THEN k.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id)) ELSE true END;
 COMMENT ON VIEW kpi.described_kpi IS 'Internal: each KPI with its names, the rules of its measure and the path of its unit, one row per stretch of time with one path';
 COMMENT ON COLUMN kpi.described_kpi.kpi_id IS 'The KPI';
 COMMENT ON COLUMN kpi.described_kpi.unit_id IS 'Its unit';
@@ -79,11 +79,11 @@ SELECT x.kpi_id, x.period, x.actual, x.target, x.attainment_to_date, x.driver_sc
         SELECT *
           FROM (SELECT d.kpi_id, d.period, d.actual, d.target, d.attainment_to_date, d.driver_score, d.score, d.status,
                        d.coverage, d.tally, CASE WHEN d.has_own THEN coalesce(d.own, d.tally) END AS own, 1 AS source
-                  FROM kpi.dirty() d
+                  FROM kpi.dirty((SELECT v.key FROM kpi.view_key v)) d
                 OFFSET 0) pending) x
  WHERE (x.source = 1 OR NOT kpi.is_dirty(x.kpi_id, x.period))
    AND CASE WHEN (SELECT kpi.row_security_applies())
-            THEN kpi.may_see_unit((SELECT k.unit_id FROM kpi.kpi k WHERE k.kpi_id = x.kpi_id)) ELSE true END;
+            THEN x.kpi_id IN (SELECT k.kpi_id FROM kpi.kpi k WHERE k.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id))) ELSE true END;
 COMMENT ON VIEW kpi.current_cell IS 'Internal: kpi.cell with what is still pending, as kpi.attainment shows it, and the tally of the own facts';
 COMMENT ON COLUMN kpi.current_cell.kpi_id IS 'The KPI';
 COMMENT ON COLUMN kpi.current_cell.period IS 'The period';

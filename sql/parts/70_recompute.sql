@@ -506,6 +506,7 @@ CREATE FUNCTION kpi.recompute(
     RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET plan_cache_mode = force_custom_plan
     SET enable_nestloop = off
     SET jit = off
@@ -953,6 +954,7 @@ CREATE FUNCTION kpi.verify(
     RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
+    SET row_security = off
     SET enable_nestloop = off
     SET jit = off
     SET work_mem = '64MB'

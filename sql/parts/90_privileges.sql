@@ -48,10 +48,17 @@ END
 $$;
 
 -- Views call functions with the rights of whoever reads: what the views are
--- made of must be callable by everybody who may read a view.  None of it
--- writes, and without USAGE on the schema none of it can be named.
-GRANT EXECUTE ON FUNCTION kpi.dirty(), kpi.is_dirty(bigint, @extschema@.kpi_period),
-                          kpi.row_security_applies(), kpi.may_see_unit(bigint) TO PUBLIC;
+-- made of must be callable by everybody who may read a view.  kpi.dirty() works
+-- for the views only.  The others look things up, with the caller's rights.
+-- None of it writes, and without USAGE on the schema none of it can be named.
+GRANT EXECUTE ON FUNCTION kpi.dirty(uuid), kpi.is_dirty(bigint, @extschema@.kpi_period),
+                          kpi.row_security_applies(), kpi.visible_units(),
+                          kpi.restoring(), kpi.level_name(integer),
+                          kpi.unit_id(text), kpi.unit_id(@extschema@.kpi_path),
+                          kpi.kpi_id(text, text), kpi.kpi_id(@extschema@.kpi_path, text),
+                          kpi.entry_kpi(text, text, boolean),
+                          kpi.check_fact(text, text, @extschema@.kpi_grain, integer, @extschema@.kpi_period, numeric, numeric)
+   TO PUBLIC;
 
 -- What users wrote is dumped, in the order of the foreign keys; what the
 -- extension keeps for itself is found again from it.
