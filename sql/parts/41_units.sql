@@ -487,12 +487,15 @@ CREATE TRIGGER unit_history_truncated AFTER TRUNCATE ON kpi.unit_history
     FOR EACH STATEMENT EXECUTE FUNCTION kpi.units_truncated();
 
 -- Logical replication brings rows of unit and of unit_history as they are on
--- the publisher, and fires row triggers only.
+-- the publisher, and fires row triggers only.  The initial copy brings the two
+-- tables at the same time in two transactions: whichever is second must see
+-- what the first has brought.
 CREATE FUNCTION kpi.units_replicated() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
+    PERFORM kpi.lock_units();
     IF TG_OP <> 'DELETE' THEN
         PERFORM kpi.unit_path_refresh(ARRAY[NEW.unit_id], TG_TABLE_NAME = 'unit');
     END IF;
