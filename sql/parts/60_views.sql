@@ -203,6 +203,41 @@ COMMENT ON COLUMN kpi.unit_score.coverage IS 'Mean of the coverage of all its KP
 COMMENT ON COLUMN kpi.unit_score.kpis IS 'Number of its KPIs that have a row in the period';
 COMMENT ON COLUMN kpi.unit_score.scored_kpis IS 'Number of those that have a score';
 
+-- ENABLE TRIGGER ALL, as in scripts of pg_dump --disable-triggers, makes all
+-- triggers of a table alike.
+CREATE FUNCTION kpi.reset_triggers() RETURNS integer
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    changed record;
+    n integer := 0;
+BEGIN
+    FOR changed IN
+        SELECT t.of_table, t.name, t.setting
+          FROM (SELECT c.oid::regclass AS of_table, t.tgname AS name, t.tgenabled,
+                       CASE WHEN t.tgname LIKE '%\_replicated' AND NOT t.tgisinternal THEN 'ENABLE REPLICA'
+                            WHEN t.tgname LIKE 'capture\_%' AND NOT t.tgisinternal THEN 'ENABLE ALWAYS'
+                            -- that the KPI of a fact exists is checked by capture
+                            WHEN c.relname = 'fact' AND t.tgisinternal
+                                 AND t.tgfoid IN ('"RI_FKey_check_ins"()'::regprocedure, '"RI_FKey_check_upd"()'::regprocedure) THEN 'DISABLE'
+                            ELSE 'ENABLE' END AS setting
+                  FROM pg_trigger t
+                  JOIN pg_class c ON c.oid = t.tgrelid
+                  -- users may have triggers of their own on these tables
+                  JOIN pg_proc p ON p.oid = t.tgfoid AND (t.tgisinternal OR p.pronamespace = c.relnamespace)
+                 WHERE c.relnamespace = 'kpi'::regnamespace AND c.relkind = 'r') t
+         WHERE t.tgenabled::text <> CASE t.setting WHEN 'ENABLE' THEN 'O' WHEN 'DISABLE' THEN 'D'
+                                                   WHEN 'ENABLE ALWAYS' THEN 'A' ELSE 'R' END
+    LOOP
+        EXECUTE format('ALTER TABLE %s %s TRIGGER %I', changed.of_table, changed.setting, changed.name);
+        n := n + 1;
+    END LOOP;
+    RETURN n;
+END
+$$;
+COMMENT ON FUNCTION kpi.reset_triggers() IS 'Internal, for kpi.rebuild(): enables the triggers of the extension as they were when it was installed, and returns how many were not so';
+
 CREATE FUNCTION kpi.rebuild() RETURNS bigint
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -210,7 +245,11 @@ CREATE FUNCTION kpi.rebuild() RETURNS bigint
 DECLARE
     before bigint := coalesce((SELECT s.cells_written FROM kpi.fold_state s), 0);
     repaired bigint;
+    triggers constant integer := kpi.reset_triggers();
 BEGIN
+    IF triggers > 0 THEN
+        RAISE NOTICE '% triggers enabled as they should be', triggers;
+    END IF;
     RAISE NOTICE 'rebuilding the paths of % units', (SELECT count(*) FROM kpi.unit);
     PERFORM kpi.unit_path_rebuild();
     RAISE NOTICE 'computing the cells of % KPIs from % facts', (SELECT count(*) FROM kpi.kpi), (SELECT count(*) FROM kpi.fact);
@@ -220,4 +259,4 @@ BEGIN
     RETURN repaired;
 END
 $$;
-COMMENT ON FUNCTION kpi.rebuild() IS 'Computes all paths and cells anew from the raw rows, writes what differs and returns how many cells that were; reports progress by notices. Needed only after triggers were disabled or cells were altered by hand';
+COMMENT ON FUNCTION kpi.rebuild() IS 'Computes all paths and cells anew from the raw rows, writes what differs and returns how many cells that were; reports progress by notices. Needed only after triggers were disabled, which it enables again as they were when installed, or cells were altered by hand';
