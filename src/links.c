@@ -457,7 +457,7 @@ check_no_facts(Check *check, const KpiLink *link)
 
 	if (periods != NIL)
 		refuse(check, link, "The parent has facts, such as of %s.",
-			   kpi_period_to_text(*(KpiPeriod *) linitial(periods)));
+			   kpi_period_to_text((KpiPeriod) linitial_int(periods)));
 }
 
 /* ------------------------------------------------------------------------

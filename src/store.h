@@ -178,7 +178,7 @@ extern bool kpi_store_facts(KpiStore *store, int64 kpi_id, KpiPeriod period, Kpi
 typedef void (*KpiFactVisitor) (void *context, int64 kpi_id, KpiPeriod period,
 								Numeric value, Numeric weight);
 extern void kpi_store_each_fact(KpiStore *store, KpiFactVisitor visit, void *context);
-/* the distinct periods in which a KPI has facts, as a list of palloc'd KpiPeriod */
+/* the distinct periods in which a KPI has facts, as a list of ints */
 extern List *kpi_store_fact_periods(KpiStore *store, int64 kpi_id);
 /* fills n and targets of the set, sorted by period */
 extern void kpi_store_targets(KpiStore *store, int64 kpi_id, KpiTargetSet *set);
