@@ -544,6 +544,9 @@ kpi_finish(KpiCascade *cascade, KpiWork *work, const KpiNode *node)
 	}
 	cell->exists = true;
 	ItemPointerSetInvalid(&cell->tid);
+	/* a sum of zeros is as good as none, and differences cannot tell them apart */
+	if (cell->coverage_sum != NULL && kpi_number_sign(cell->coverage_sum) == 0)
+		cell->coverage_sum = NULL;
 	if (!node->is_growth && !averages)
 		actual = cell->has_tally ? kpi_actual_of_tally(measure, &cell->tally) : NULL;
 	has_to_date = kpi_target_to_date(measure, summed, targets, period, has_target ? &target : NULL,
