@@ -197,7 +197,7 @@ sub run_world
 		$state{$_} = {} for 1 .. $sessions;
 		$check->(KpiWorld::between(1, $sessions));
 
-		my $steps = $world->{size} eq 'small' ? KpiWorld::between(6, 22) : $world->{size} eq 'middle' ? KpiWorld::between(4, 10) : 3;
+		my $steps = KpiWorld::between(@{ { small => [ 6, 22 ], middle => [ 4, 10 ], days => [ 3, 8 ], large => [ 2, 4 ] }->{ $world->{size} } });
 		for (1 .. $steps)
 		{
 			my $session = KpiWorld::between(1, $sessions);
@@ -262,6 +262,7 @@ sub run_world
 					: 'SET kpi_cascade.fold_after = ' . KpiWorld::one_of(0, 3, 32));
 				$checked = 0;
 			}
+			$checked *= 0.5 if $world->{size} eq 'days';
 			if (KpiWorld::chance($checked))
 			{
 				# mostly by who did it, else by whoever can
