@@ -35,7 +35,7 @@ INSERT INTO kpi.unit (unit_id, path)
 WITH RECURSIVE t (n, path) AS (
     SELECT 1, 'u1' UNION ALL SELECT c, path || '.u' || c FROM t, LATERAL (VALUES (2 * n), (2 * n + 1)) v (c) WHERE c < 32)
 SELECT n, path::kpi_path FROM t;
-INSERT INTO kpi.unit (unit_id, path) SELECT 100 + n, ('m.m' || n)::kpi_path FROM generate_series(1, 5) n UNION ALL SELECT 100, 'm';
+INSERT INTO kpi.unit (unit_id, path, code) SELECT 100 + n, ('m.m' || n)::kpi_path, 'code' || n FROM generate_series(1, 5) n UNION ALL SELECT 100, 'm', 'code0';
 INSERT INTO kpi.measure (measure_id, code, rollup) VALUES (1, 'revenue', 'sum'), (2, 'longest', 'max'), (3, 'moved', 'sum');
 INSERT INTO kpi.kpi (kpi_id, unit_id, measure_id) SELECT n + 100 * (m - 1), n, m FROM generate_series(1, 31) n, generate_series(1, 2) m;
 INSERT INTO kpi.kpi (kpi_id, unit_id, measure_id) SELECT 200 + n, 100 + n, 3 FROM generate_series(0, 5) n;
@@ -150,14 +150,13 @@ END;
 	clean => q{
 DELETE FROM kpi.fact WHERE fact_id IN (SELECT fact_id FROM kpi.fact WHERE kpi_id % 100 = :k AND kpi_id < 200 AND period = '2026-0:m' ORDER BY value DESC OFFSET 3);
 },
-	# ---- the tree that moves
+	# ---- the tree that moves; units go beneath lower numbers only, so never in a circle
 	move => q{
-SELECT kpi.move_unit(u.path, (SELECT p.path FROM kpi.unit p WHERE p.unit_id = 100 + :n), '2026-02-01')
-  FROM kpi.unit u WHERE u.unit_id = 103 + :m % 3 AND 100 + :n < u.unit_id;
+SELECT kpi.move_unit('code' || c, 'code' || :n, '2026-02-01') FROM (VALUES (3 + :m % 3)) v (c) WHERE :n < c;
 },
 	share => q{
 BEGIN;
-SELECT kpi.set_share(u.path, round(:v / 1000.0, 2), '2026-0:m-01') FROM kpi.unit u WHERE u.unit_id = 100 + :n;
+SELECT kpi.set_share('code' || :n, round(:v / 1000.0, 2), '2026-0:m-01');
 INSERT INTO kpi.fact (kpi_id, period, value) VALUES (200 + :n, '2026-0:m', :v);
 \if :rollback
 ROLLBACK;
@@ -191,11 +190,8 @@ my $head = join "\n", '\set k random(1, 31)', '\set j random(1, 31)', '\set m ra
 my %file;
 for my $name (keys %script)
 {
-	my $text = $head;
-	# periods 2026-01 to 2026-05
-	$text .= $script{$name};
 	$file{$name} = $node->basedir . "/$name.pgbench";
-	append_to_file($file{$name}, $text);
+	append_to_file($file{$name}, $head . $script{$name});
 }
 
 # [clients, settings, scripts]
@@ -232,7 +228,7 @@ my @caught = slurp_file($node->logfile) =~ /LOG:  (caught: .*)/g;
 is(scalar @caught, 0, 'no writer saw a wrong figure') or diag(join "\n", @caught[ 0 .. ($#caught < 9 ? $#caught : 9) ]);
 my $log = slurp_file($node->logfile);
 unlike($log, qr/could not fold pending changes/, 'no fold failed');
-unlike($log, qr/PANIC|TRAP|terminated by signal|ERROR:  (?!could not serialize|deadlock|canceling|unit ".*" cannot become|unit ".*" would report)/, 'and nothing else did')
+unlike($log, qr/PANIC|TRAP|terminated by signal|ERROR:  (?!could not serialize|deadlock)/, 'and nothing else did')
   or diag(join "\n", ($log =~ /(ERROR: .*)/g)[ 0 .. 9 ]);
 my $folds = $node->safe_psql('postgres', 'SELECT folds FROM kpi.fold_state');
 cmp_ok($folds, '>', 20, "$folds folds");
