@@ -164,7 +164,7 @@ tell_parent(KpiCascade *cascade, const KpiEpoch *epoch, const KpiEdge *edge, con
 	const KpiMeasure *measure = kpi_graph_kpi(cascade->graph, edge->parent)->measure;
 	const KpiNode *node = &epoch->nodes[edge->parent];
 	KpiPeriod	period = child->key.period;
-	const KpiCell *old = &child->old;
+	const KpiCell *old = child->old;
 	const KpiCell *now = &child->now;
 	bool		takes_links;
 	KpiWork    *work;
@@ -215,7 +215,7 @@ tell_coarser(KpiCascade *cascade, const KpiWork *inside, KpiPeriod period)
 	const KpiMeasure *measure = kpi_graph_kpi(cascade->graph, kpi)->measure;
 	const KpiEpoch *epoch = kpi_graph_epoch(cascade->graph, kpi_period_last_day(period));
 	const KpiNode *node = &epoch->nodes[kpi];
-	const KpiCell *old = &inside->old;
+	const KpiCell *old = inside->old;
 	const KpiCell *now = &inside->now;
 	KpiWork    *work;
 	KpiCell    *cell;
@@ -329,7 +329,7 @@ settle_own(KpiCascade *cascade, KpiWork *work, const KpiNode *node)
 		if (had)
 			kpi_tally_copy(&cell->own, &before);
 		else if (work->has_added)
-			kpi_tally_copy(&cell->own, &work->added);
+			cell->own = work->added;
 		else
 			kpi_tally_init(&cell->own);
 		if (had && work->has_added)
@@ -361,9 +361,9 @@ settle_own(KpiCascade *cascade, KpiWork *work, const KpiNode *node)
 		return;
 	if (node->n_down == 0)
 	{
+		/* nothing else will be added to either, so they may be one */
 		cell->has_tally = cell->has_own;
-		if (cell->has_own)
-			kpi_tally_copy(&cell->tally, &cell->own);
+		cell->tally = cell->own;
 		cell->is_fed = cell->has_own;
 	}
 	else if (had && !cell->has_own)
@@ -396,7 +396,7 @@ evaluate(KpiCascade *cascade, KpiWork *work)
 	if (!kpi_takes_differences(kpi->measure, node, period))
 		work->gather = true;
 	/* where there was no cell, what is covered but has no data was not kept */
-	if (!work->old.exists && kpi->covers_unseen && !cascade->complete)
+	if (!work->old->exists && kpi->covers_unseen && !cascade->complete)
 		work->gather = true;
 	if (work->gather)
 		kpi_gather(cascade, work, epoch);
@@ -417,7 +417,7 @@ kpi_cascade_run(KpiCascade *cascade)
 		Assert(!work->done);
 		evaluate(cascade, work);
 		work->done = true;
-		work->changed = !kpi_cell_equal(&work->old, &work->now);
+		work->changed = !kpi_cell_equal(work->old, &work->now);
 		if (work->changed)
 			hand_on(cascade, work);
 		MemoryContextSwitchTo(old);

@@ -19,6 +19,8 @@
 
 #define MISSES_BEFORE_ALL	4
 
+static const KpiCell no_cell;
+
 static int
 compare_works(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
@@ -70,6 +72,17 @@ copy_ingredients(KpiCell *into, const KpiCell *from)
 		into->coverage_sum = kpi_number_copy(from->coverage_sum);
 }
 
+/* a stored cell: what it was, and the ingredients that differences are applied to */
+static void
+keep_old(KpiWork *work, const KpiCell *cell)
+{
+	KpiCell    *old = palloc(sizeof(KpiCell));
+
+	*old = *cell;
+	work->old = old;
+	copy_ingredients(&work->now, old);
+}
+
 KpiWork *
 kpi_cascade_find(KpiCascade *cascade, int kpi, KpiPeriod period)
 {
@@ -90,6 +103,7 @@ find_or_make(KpiCascade *cascade, int kpi, KpiPeriod period, bool *found)
 	{
 		entry->work = MemoryContextAllocZero(cascade->context, sizeof(KpiWork));
 		entry->work->key = key;
+		entry->work->old = &no_cell;
 	}
 	return entry->work;
 }
@@ -103,8 +117,7 @@ bring_in(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *cell)
 
 	if (found)
 		return;
-	work->old = *cell;
-	copy_ingredients(&work->now, &work->old);
+	keep_old(work, cell);
 }
 
 /* the cell in work, brought in from the table if it is not there yet */
@@ -114,14 +127,15 @@ kpi_cascade_work(KpiCascade *cascade, int kpi, KpiPeriod period)
 	bool		found;
 	KpiWork    *work = find_or_make(cascade, kpi, period, &found);
 	int64		kpi_id;
+	KpiCell		cell;
 	MemoryContext old;
 
 	if (found || cascade->complete || cascade->complete_kpis[kpi])
 		return work;
 	kpi_id = kpi_graph_kpi(cascade->graph, kpi)->kpi_id;
 	old = MemoryContextSwitchTo(cascade->context);
-	if (kpi_store_cell(cascade->store, kpi_id, period, &work->old))
-		copy_ingredients(&work->now, &work->old);
+	if (kpi_store_cell(cascade->store, kpi_id, period, &cell))
+		keep_old(work, &cell);
 	else if (++cascade->misses[kpi] == MISSES_BEFORE_ALL)
 	{
 		/* probably a new KPI: ask once for all it has rather than for each cell */
@@ -266,7 +280,7 @@ kpi_cascade_each_change(KpiCascade *cascade, KpiChangeVisitor visit, void *conte
 	{
 		work = lfirst(lc);
 		visit(context, kpi_graph_kpi(cascade->graph, work->key.kpi)->kpi_id, work->key.period,
-			  &work->old, &work->now);
+			  work->old, &work->now);
 	}
 	list_free(changed);
 }

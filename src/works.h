@@ -22,7 +22,7 @@ typedef struct KpiWorkKey
 typedef struct KpiWork
 {
 	KpiWorkKey	key;
-	KpiCell		old;			/* as stored */
+	const KpiCell *old;			/* as stored; one that does not exist is shared by all works */
 	KpiCell		now;			/* as evaluated; before that, the stored ingredients with differences */
 	bool		queued;
 	bool		done;
