@@ -1,8 +1,6 @@
 # A dump, restored in any of pg_dump's forms by an owner who is no superuser,
 # gives the same rows in every table, the same history and, digit for digit, the
 # same figures; and the next row of every table gets a key of its own.
-#
-# pg_upgrade is not tested here: it needs servers of two major versions.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
