@@ -34,7 +34,7 @@ typedef void (*KpiChangeVisitor) (void *context, int64 kpi_id, KpiPeriod period,
 								  const KpiCell *old, const KpiCell *now);
 extern void kpi_cascade_each_change(KpiCascade *cascade, KpiChangeVisitor visit, void *context);
 /* the ids of KPIs that are gone and whose cells have to go, as a list of int64 pointers */
-extern List *kpi_cascade_lost_kpis(const KpiCascade *cascade);
+extern List *kpi_cascade_lost_kpis(KpiCascade *cascade);
 /* is anything known: a tally, an actual or a score? */
 extern bool kpi_cell_has_data(const KpiCell *cell);
 /* are the figures of two cells the same, those kept for later differences included? */

@@ -244,10 +244,29 @@ kpi_cascade_is_complete(const KpiCascade *cascade)
 	return cascade->complete;
 }
 
-List *
-kpi_cascade_lost_kpis(const KpiCascade *cascade)
+static int
+compare_ids(const ListCell *a, const ListCell *b)
 {
-	return cascade->lost_kpis;
+	int64		x = *(int64 *) lfirst(a);
+	int64		y = *(int64 *) lfirst(b);
+
+	return x < y ? -1 : x > y;
+}
+
+/* each once, however often it changed before it was deleted */
+List *
+kpi_cascade_lost_kpis(KpiCascade *cascade)
+{
+	MemoryContext old = MemoryContextSwitchTo(cascade->context);
+	List	   *ids = NIL;
+	ListCell   *lc;
+
+	list_sort(cascade->lost_kpis, compare_ids);
+	foreach(lc, cascade->lost_kpis)
+		if (ids == NIL || *(int64 *) llast(ids) != *(int64 *) lfirst(lc))
+			ids = lappend(ids, lfirst(lc));
+	MemoryContextSwitchTo(old);
+	return ids;
 }
 
 static int
