@@ -10,7 +10,8 @@
 #   KPI_WORLDS   how many worlds (default 300)
 #   KPI_SEED     the seed of the first, the next has the next (default 1)
 #   KPI_JOBS     worlds at a time (default 2)
-#   KPI_VERBOSE  print every statement
+#   KPI_SHORTEN  seconds to look for a minimal script in (default 120)
+#   KPI_VERBOSE  log every statement
 use strict;
 use warnings;
 use FindBin;
@@ -33,7 +34,7 @@ my $refusals = qr/^(?:22|23|25|40|55|3B)/;
 
 # one world after the other in a database, which must not notice
 my $worlds_per_database = 20;
-my $seconds_to_shorten  = 120;
+my $seconds_to_shorten  = $ENV{KPI_SHORTEN} // 120;
 
 my $verify = 'SELECT * FROM kpi.verify()';
 # what a rebuild changes in cells that are folded
@@ -302,14 +303,15 @@ sub run_world
 sub one_after_the_other
 {
 	my @log = @_;
-	my (%open, @script, %settings, $set);
+	my (%open, @script, %settings, %set);
 	my $last = $log[-1]{session};
-	$set = '';
 	my $emit = sub {
 		my ($session, @statements) = @_;
 		for my $setting (sort keys %{ $settings{$session} })
 		{
-			push @script, { session => 1, sql => "SET $setting = $settings{$session}{$setting}" };
+			my $value = $settings{$session}{$setting};
+			push @script, { session => 1, sql => "SET $setting = $value" } if ($set{$setting} // '') ne $value;
+			$set{$setting} = $value;
 		}
 		push @script, map { { %$_, session => 1 } } @statements;
 	};
@@ -340,6 +342,13 @@ sub single_rows
 	} @_;
 }
 
+# the last one is what finds the difference
+sub without_checks
+{
+	my $last = pop;
+	return ((grep { $_->{sql} ne $verify && $_->{sql} ne $repair } @_), $last);
+}
+
 # Runs a script in a fresh database: the lines of what is wrong, where it is
 # what was wrong before, and how many statements it took.
 sub reproduces
@@ -365,12 +374,12 @@ sub shorten
 	my ($name, $failure, @before) = @_;
 	my $what = $failure->{what};
 	my @log = @{ $failure->{log} };
-	my @kept = grep { $_->{sql} !~ /^PREPARE|PREPARED/ } @log;
 	my @lines;
 	my @script;
 	my $until = time + $seconds_to_shorten;
-	# the single rows first: what needs no more is easiest to read
-	for my $candidate ([ single_rows(one_after_the_other(@log)) ], [ one_after_the_other(@log) ], [ @log ],
+	my @one = one_after_the_other(@log);
+	# the fewest first: what needs no more is easiest to read
+	for my $candidate ([ single_rows(without_checks(@one)) ], [ without_checks(@one) ], [ single_rows(@one) ], \@one, \@log,
 		[ map { @$_ } @before, \@log ])
 	{
 		my ($taken, @found) = reproduces($name, $what, @$candidate) or next;
