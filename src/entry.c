@@ -291,6 +291,8 @@ refuse_null(const char *column, const char *unit, const char *measure)
 	ereport(ERROR,
 			errcode(ERRCODE_NOT_NULL_VIOLATION),
 			errmsg("%s for unit \"%s\" and measure \"%s\" must not be null", column, unit, measure),
+			strcmp(column, "weight") == 0 ?
+			errhint("The weight is 1 where the column is left out.") :
 			errhint("Leave the row out where nothing is known."));
 }
 

@@ -12,6 +12,9 @@
 int			kpi_fold_mode = KPI_FOLD_COMMIT;
 int			kpi_fold_after = 32;
 
+/* set by one function of the install script, read by the trigger it sets off */
+static bool history_gives_way = false;
+
 static const struct config_enum_entry fold_modes[] = {
 	{"commit", KPI_FOLD_COMMIT, false},
 	{"manual", KPI_FOLD_MANUAL, false},
@@ -32,5 +35,9 @@ kpi_settings_define(void)
 							"0 folds at every commit that changed something.",
 							&kpi_fold_after, 32, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("kpi_cascade.history_gives_way",
+							 "Internal: a history row is being replaced.",
+							 NULL, &history_gives_way, false,
+							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("kpi_cascade");
 }

@@ -396,6 +396,20 @@ CREATE TRIGGER unit_updated AFTER UPDATE ON kpi.unit
 
 -- ---- kpi.unit_history ----
 
+CREATE FUNCTION kpi.unit_history_make_way(unit_id bigint) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET kpi_cascade.history_gives_way = on
+    AS $$
+BEGIN
+    LOCK TABLE kpi.link_lock IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM kpi.unit_history h
+     WHERE h.unit_id = unit_history_make_way.unit_id AND h.effective_from = '-infinity';
+END
+$$;
+COMMENT ON FUNCTION kpi.unit_history_make_way(bigint) IS
+'Internal: deletes the first history row of a unit for another that is being inserted; the triggers of the inserting statement look at the result.';
+
 CREATE FUNCTION kpi.unit_history_first() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -410,11 +424,12 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NEW;
     END IF;
-    IF first.parent_unit_id IS DISTINCT FROM NEW.parent_unit_id OR first.share <> NEW.share THEN
-        UPDATE kpi.unit_history h SET parent_unit_id = NEW.parent_unit_id, share = NEW.share
-         WHERE h.unit_id = NEW.unit_id AND h.effective_from = '-infinity';
+    IF first.parent_unit_id IS NOT DISTINCT FROM NEW.parent_unit_id AND first.share = NEW.share THEN
+        RETURN NULL;
     END IF;
-    RETURN NULL;
+    -- whether the tree is still one can only be said when all rows of the statement are there
+    PERFORM kpi.unit_history_make_way(NEW.unit_id);
+    RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION kpi.unit_history_first() IS
@@ -429,7 +444,9 @@ DECLARE
     changed bigint[];
     bad record;
 BEGIN
-    IF TG_OP = 'INSERT' THEN
+    IF TG_OP = 'DELETE' AND current_setting('kpi_cascade.history_gives_way', true) = 'on' THEN
+        RETURN NULL;        -- the insertion for which the rows give way comes here too
+    ELSIF TG_OP = 'INSERT' THEN
         changed := ARRAY(SELECT n.unit_id FROM written n);
     ELSIF TG_OP = 'UPDATE' THEN
         changed := ARRAY(SELECT n.unit_id FROM written n UNION ALL SELECT o.unit_id FROM gone o);
@@ -597,6 +614,10 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('unit "%s" does not exist on %s', unit.path, to_char(effective, 'YYYY-MM-DD')),
             HINT = format('It is valid from %s on; change kpi.unit.valid_from, or choose a later day.', to_char(unit.valid_from, 'YYYY-MM-DD'));
+    ELSIF moving AND new_parent_id = the_unit THEN
+        RAISE EXCEPTION USING ERRCODE = 'restrict_violation',
+            MESSAGE = format('unit "%s" cannot report to itself', unit.path),
+            HINT = 'Give another unit as its new parent.';
     END IF;
 
     SELECT h.parent_unit_id, h.share INTO before

@@ -197,5 +197,12 @@ SELECT lives_ok($$UPDATE kpi.unit SET path = 'n' WHERE path = 'm'$$);
 SELECT is((SELECT count(*) FROM kpi.unit WHERE path <@ 'n'), 10101::bigint);
 SELECT lives_ok($$DELETE FROM kpi.unit WHERE path <@ 'n'$$);
 
+-- ---- several first rows in one statement: only the finished tree must be one ----
+INSERT INTO kpi.unit (unit_id, path) VALUES (91000001, 'turn'), (91000002, 'turn.over');
+SELECT lives_ok($$INSERT INTO kpi.unit_history (unit_id, effective_from, parent_unit_id) VALUES (91000001, '-infinity', 91000002), (91000002, '-infinity', NULL)$$,
+                'parent and child change places, though after the first row alone they would report to each other');
+SELECT results_eq($$SELECT path::text FROM kpi.unit WHERE unit_id IN (91000001, 91000002) ORDER BY unit_id$$, $$VALUES ('over.turn'), ('over')$$, 'and their paths follow');
+SELECT throws_ok($$INSERT INTO kpi.unit_history (unit_id, effective_from, parent_unit_id) VALUES (91000002, '-infinity', 91000001)$$, '23001', NULL, 'a circle that stays is refused');
+
 SELECT * FROM finish();
 ROLLBACK;
