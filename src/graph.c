@@ -1,71 +1,29 @@
 /*
  * graph.c
- *		KPIs, the links in force between them, and their topological order.
+ *		Units over time, KPIs and links: building the graph and looking things up.
  *
  * Everything is kept in sorted arrays and found by binary search; KPIs and
- * units are known by their index.  An epoch's links are stored as one array
- * of edges ordered by parent, with an index ordered by child beside it, so
- * that both the children and the parents of a KPI are adjacent.
- *
- * Resolved epochs are kept in a small cache, each in a memory context of its
- * own: an organisation that changes every day has many epochs, and only few
- * are in use at one time.
+ * units are known by their index.  What is in force on a day is epoch.c's.
  */
 #include "postgres.h"
 
-#include "graph.h"
-#include "lib/stringinfo.h"
+#include "graph_layout.h"
 #include "utils/memutils.h"
-
-typedef struct EpochSlot
-{
-	int			epoch;			/* -1: empty */
-	uint64		used;
-	MemoryContext context;
-	KpiEpoch	resolved;
-} EpochSlot;
-
-struct KpiGraph
-{
-	MemoryContext context;
-	KpiMeasure *measures;
-	int			n_measures;
-	KpiUnit    *units;			/* by unit_id */
-	int			n_units;
-	KpiPlacement *placements;	/* by unit_id, effective_from */
-	int			n_placements;
-	int		   *first_placement;	/* by unit index, n_units + 1 entries */
-	KpiKpi	   *kpis;			/* by kpi_id */
-	int			n_kpis;
-	int		   *kpis_by_unit;	/* KPI indexes by unit index, measure_id */
-	int		   *first_kpi;		/* by unit index into kpis_by_unit, n_units + 1 entries */
-	KpiLink    *links;			/* by child_kpi_id */
-	int			n_links;
-	int		   *links_by_parent;	/* link indexes by parent_kpi_id */
-	DateADT    *breaks;			/* sorted days on which an epoch begins */
-	int			n_breaks;
-	bool		is_frozen;		/* parents and links are those of as_of on every day */
-	DateADT		as_of;
-	uint64		clock;
-	EpochSlot	slots[KPI_GRAPH_MAX_EPOCHS];
-};
 
 /* ------------------------------------------------------------------------
  * Building
  * ------------------------------------------------------------------------ */
 
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
-
 static int
 compare_measures(const void *a, const void *b)
 {
-	return COMPARE(((const KpiMeasure *) a)->measure_id, ((const KpiMeasure *) b)->measure_id);
+	return KPI_COMPARE(((const KpiMeasure *) a)->measure_id, ((const KpiMeasure *) b)->measure_id);
 }
 
 static int
 compare_units(const void *a, const void *b)
 {
-	return COMPARE(((const KpiUnit *) a)->unit_id, ((const KpiUnit *) b)->unit_id);
+	return KPI_COMPARE(((const KpiUnit *) a)->unit_id, ((const KpiUnit *) b)->unit_id);
 }
 
 static int
@@ -75,14 +33,14 @@ compare_placements(const void *a, const void *b)
 	const KpiPlacement *y = b;
 
 	if (x->unit_id != y->unit_id)
-		return COMPARE(x->unit_id, y->unit_id);
-	return COMPARE(x->effective_from, y->effective_from);
+		return KPI_COMPARE(x->unit_id, y->unit_id);
+	return KPI_COMPARE(x->effective_from, y->effective_from);
 }
 
 static int
 compare_kpis(const void *a, const void *b)
 {
-	return COMPARE(((const KpiKpi *) a)->kpi_id, ((const KpiKpi *) b)->kpi_id);
+	return KPI_COMPARE(((const KpiKpi *) a)->kpi_id, ((const KpiKpi *) b)->kpi_id);
 }
 
 static int
@@ -93,14 +51,14 @@ compare_kpis_by_unit(const void *a, const void *b, void *arg)
 	const KpiKpi *y = &kpis[*(const int *) b];
 
 	if (x->unit != y->unit)
-		return COMPARE(x->unit, y->unit);
-	return COMPARE(x->measure_id, y->measure_id);
+		return KPI_COMPARE(x->unit, y->unit);
+	return KPI_COMPARE(x->measure_id, y->measure_id);
 }
 
 static int
 compare_links(const void *a, const void *b)
 {
-	return COMPARE(((const KpiLink *) a)->child_kpi_id, ((const KpiLink *) b)->child_kpi_id);
+	return KPI_COMPARE(((const KpiLink *) a)->child_kpi_id, ((const KpiLink *) b)->child_kpi_id);
 }
 
 static int
@@ -111,18 +69,18 @@ compare_links_by_parent(const void *a, const void *b, void *arg)
 	const KpiLink *y = &links[*(const int *) b];
 
 	if (x->parent_kpi_id != y->parent_kpi_id)
-		return COMPARE(x->parent_kpi_id, y->parent_kpi_id);
-	return COMPARE(*(const int *) a, *(const int *) b);
+		return KPI_COMPARE(x->parent_kpi_id, y->parent_kpi_id);
+	return KPI_COMPARE(*(const int *) a, *(const int *) b);
 }
 
 static int
 compare_days(const void *a, const void *b)
 {
-	return COMPARE(*(const DateADT *) a, *(const DateADT *) b);
+	return KPI_COMPARE(*(const DateADT *) a, *(const DateADT *) b);
 }
 
-static int
-find_unit(const KpiGraph *graph, int64 unit_id)
+int
+kpi_graph_find_unit(const KpiGraph *graph, int64 unit_id)
 {
 	KpiUnit		key = {.unit_id = unit_id};
 	KpiUnit    *found = bsearch(&key, graph->units, graph->n_units, sizeof(KpiUnit), compare_units);
@@ -189,7 +147,7 @@ complete_kpis(KpiGraph *graph)
 		KpiKpi	   *kpi = &graph->kpis[n];
 
 		*kpi = graph->kpis[i];
-		kpi->unit = find_unit(graph, kpi->unit_id);
+		kpi->unit = kpi_graph_find_unit(graph, kpi->unit_id);
 		kpi->measure = find_measure(graph, kpi->measure_id);
 		if (kpi->unit < 0 || kpi->measure == NULL)
 			continue;
@@ -344,21 +302,15 @@ kpi_graph_kpi(const KpiGraph *graph, int kpi)
 	return &graph->kpis[kpi];
 }
 
-static bool
-alive_on(const KpiKpi *kpi, DateADT day)
-{
-	return day >= kpi->alive_from && day < kpi->alive_to;
-}
-
 bool
 kpi_graph_alive(const KpiGraph *graph, int kpi, KpiPeriod period)
 {
-	return alive_on(&graph->kpis[kpi], kpi_period_last_day(period));
+	return kpi_alive_on(&graph->kpis[kpi], kpi_period_last_day(period));
 }
 
 /* the KPI of a measure at a unit, or -1 */
-static int
-kpi_at(const KpiGraph *graph, int unit, int64 measure_id)
+int
+kpi_graph_kpi_at(const KpiGraph *graph, int unit, int64 measure_id)
 {
 	int			low = graph->first_kpi[unit],
 				high = graph->first_kpi[unit + 1] - 1;
@@ -382,7 +334,7 @@ List *
 kpi_graph_kpis_of_unit(const KpiGraph *graph, int64 unit_id)
 {
 	List	   *result = NIL;
-	int			unit = find_unit(graph, unit_id);
+	int			unit = kpi_graph_find_unit(graph, unit_id);
 
 	if (unit < 0)
 		return NIL;
@@ -404,7 +356,7 @@ kpi_graph_unit_days(const KpiGraph *graph)
 void
 kpi_graph_note_unit(const KpiGraph *graph, DateADT *days, int64 unit_id, DateADT day)
 {
-	int			unit = find_unit(graph, unit_id);
+	int			unit = kpi_graph_find_unit(graph, unit_id);
 
 	if (unit >= 0)
 		days[unit] = Min(days[unit], day);
@@ -426,7 +378,7 @@ kpi_graph_each_kpi_above(const KpiGraph *graph, DateADT *days, int64 measure_id,
 		for (int i = graph->first_placement[unit]; i < graph->first_placement[unit + 1]; i++)
 		{
 			int64		parent_id = graph->placements[i].parent_unit_id;
-			int			parent = parent_id ? find_unit(graph, parent_id) : -1;
+			int			parent = parent_id ? kpi_graph_find_unit(graph, parent_id) : -1;
 
 			/* again when reached by an earlier day; days only ever get earlier */
 			if (parent >= 0 && days[parent] > days[unit])
@@ -443,7 +395,7 @@ kpi_graph_each_kpi_above(const KpiGraph *graph, DateADT *days, int64 measure_id,
 			continue;
 		if (measure_id != 0)
 		{
-			int			kpi = kpi_at(graph, unit, measure_id);
+			int			kpi = kpi_graph_kpi_at(graph, unit, measure_id);
 
 			if (kpi >= 0)
 				visit(context, kpi, days[unit]);
@@ -522,7 +474,7 @@ kpi_graph_in_force(const KpiGraph *graph, const KpiLink *link, DateADT day)
 	child = kpi_graph_find(graph, link->child_kpi_id);
 	parent = kpi_graph_find(graph, link->parent_kpi_id);
 	return child >= 0 && parent >= 0 &&
-		alive_on(&graph->kpis[child], day) && alive_on(&graph->kpis[parent], day);
+		kpi_alive_on(&graph->kpis[child], day) && kpi_alive_on(&graph->kpis[parent], day);
 }
 
 int
@@ -531,7 +483,7 @@ kpi_graph_kpi_above(const KpiGraph *graph, int kpi, DateADT day)
 	const KpiKpi *child = &graph->kpis[kpi];
 	int			unit = child->unit;
 
-	if (!alive_on(child, day) || !child->measure->rolls_up ||
+	if (!kpi_alive_on(child, day) || !child->measure->rolls_up ||
 		child->measure->rollup == KPI_ROLLUP_NONE)
 		return -1;
 	/* where the units themselves form a cycle, which is refused elsewhere, this ends too */
@@ -546,11 +498,11 @@ kpi_graph_kpi_above(const KpiGraph *graph, int kpi, DateADT day)
 		if (placement == NULL || placement->parent_unit_id == 0 ||
 			kpi_number_sign(placement->share) == 0)
 			return -1;
-		unit = find_unit(graph, placement->parent_unit_id);
+		unit = kpi_graph_find_unit(graph, placement->parent_unit_id);
 		if (unit < 0)
 			return -1;
-		above = kpi_at(graph, unit, child->measure_id);
-		if (above >= 0 && alive_on(&graph->kpis[above], day))
+		above = kpi_graph_kpi_at(graph, unit, child->measure_id);
+		if (above >= 0 && kpi_alive_on(&graph->kpis[above], day))
 			return above;
 	}
 	return -1;
@@ -572,386 +524,4 @@ kpi_graph_kpis_of_measure(const KpiGraph *graph, int64 measure_id)
 		if (graph->kpis[i].measure_id == measure_id)
 			result = lappend_int(result, i);
 	return result;
-}
-
-/* ------------------------------------------------------------------------
- * Resolving an epoch
- * ------------------------------------------------------------------------ */
-
-typedef struct Resolver
-{
-	const KpiGraph *graph;
-	DateADT		day;			/* on which parents and links are looked up */
-	KpiEpoch   *epoch;
-	int			room;
-	int		   *parent_of;		/* by unit: its parent on that day, or -1 */
-	Numeric    *share_of;		/* by unit, on that day; NULL: 1 */
-} Resolver;
-
-static void
-add_edge(Resolver *r, int child, int parent, KpiContributes contributes, Numeric weight)
-{
-	KpiEpoch   *epoch = r->epoch;
-	KpiEdge    *edge;
-	Numeric		one = kpi_number_from_int(1);
-
-	if (epoch->n_edges == r->room)
-	{
-		r->room *= 2;
-		epoch->edges = repalloc_huge(epoch->edges, sizeof(KpiEdge) * (Size) r->room);
-	}
-	edge = &epoch->edges[epoch->n_edges++];
-	edge->child = child;
-	edge->parent = parent;
-	edge->contributes = contributes;
-	edge->plain = weight == NULL || kpi_number_compare(weight, one) == 0;
-	if (edge->plain)
-		edge->weight = edge->magnitude = one;
-	else
-	{
-		edge->weight = kpi_number_trim(weight);
-		edge->magnitude = kpi_number_absolute(weight);
-		pfree(one);
-	}
-}
-
-/* the explicit links in force, and what they make of the KPIs they reach */
-static void
-add_explicit_links(Resolver *r)
-{
-	const KpiGraph *graph = r->graph;
-	KpiNode    *nodes = r->epoch->nodes;
-
-	for (int i = 0; i < graph->n_links; i++)
-	{
-		const KpiLink *link = &graph->links[i];
-		int			child,
-					parent;
-
-		if (r->day < link->valid_from || r->day >= link->valid_to ||
-			link->contributes == KPI_LINK_ALIGNED || kpi_number_sign(link->weight) == 0)
-			continue;
-		child = kpi_graph_find(graph, link->child_kpi_id);
-		parent = kpi_graph_find(graph, link->parent_kpi_id);
-		if (child < 0 || parent < 0 || !nodes[child].alive || !nodes[parent].alive)
-			continue;
-		add_edge(r, child, parent, link->contributes, link->weight);
-		switch (link->contributes)
-		{
-			case KPI_LINK_NUMERATOR:
-			case KPI_LINK_DENOMINATOR:
-				nodes[parent].has_ratio_links = true;
-				nodes[parent].is_computed = true;
-				break;
-			case KPI_LINK_GROWTH:
-				nodes[parent].is_growth = true;
-				nodes[parent].is_computed = true;
-				break;
-			case KPI_LINK_VALUE:
-				if (graph->kpis[child].measure_id != graph->kpis[parent].measure_id)
-					nodes[parent].is_computed = true;
-				break;
-			default:
-				break;
-		}
-	}
-}
-
-/*
- * Where each unit stands on that day.  In a frozen graph, which is asked about
- * units that came later too, one without history so early has its first.
- */
-static void
-place_units(Resolver *r)
-{
-	const KpiGraph *graph = r->graph;
-	Numeric		one = kpi_number_from_int(1);
-
-	r->parent_of = palloc(sizeof(int) * (graph->n_units + 1));
-	r->share_of = palloc0(sizeof(Numeric) * (graph->n_units + 1));
-	for (int unit = 0; unit < graph->n_units; unit++)
-	{
-		int			last = -1;
-
-		for (int i = graph->first_placement[unit]; i < graph->first_placement[unit + 1]; i++)
-			if (graph->placements[i].effective_from <= r->day || (graph->is_frozen && last < 0))
-				last = i;
-		r->parent_of[unit] = -1;
-		if (last < 0)
-			continue;
-		if (graph->placements[last].parent_unit_id != 0)
-			r->parent_of[unit] = find_unit(graph, graph->placements[last].parent_unit_id);
-		if (kpi_number_compare(graph->placements[last].share, one) != 0)
-			r->share_of[unit] = graph->placements[last].share;
-	}
-}
-
-static bool
-has_explicit_value_link(const KpiEpoch *epoch, const int *next_explicit,
-						const int *first_explicit, int child, int parent)
-{
-	for (int i = first_explicit[child]; i >= 0; i = next_explicit[i])
-		if (epoch->edges[i].contributes == KPI_LINK_VALUE && epoch->edges[i].parent == parent)
-			return true;
-	return false;
-}
-
-/*
- * The implied links: from each KPI to the KPI of its measure at the nearest
- * unit above that has one alive.
- */
-static void
-add_implied_links(Resolver *r)
-{
-	const KpiGraph *graph = r->graph;
-	KpiNode    *nodes = r->epoch->nodes;
-	int			n_explicit = r->epoch->n_edges;
-	int		   *first_explicit = palloc(sizeof(int) * (graph->n_kpis + 1));
-	int		   *next_explicit = palloc(sizeof(int) * (n_explicit + 1));
-
-	for (int i = 0; i < graph->n_kpis; i++)
-		first_explicit[i] = -1;
-	for (int i = 0; i < n_explicit; i++)
-	{
-		next_explicit[i] = first_explicit[r->epoch->edges[i].child];
-		first_explicit[r->epoch->edges[i].child] = i;
-	}
-
-	for (int child = 0; child < graph->n_kpis; child++)
-	{
-		const KpiKpi *kpi = &graph->kpis[child];
-		const KpiMeasure *measure = kpi->measure;
-		bool		shares = measure->apply_share && measure->rollup != KPI_ROLLUP_MIN &&
-			measure->rollup != KPI_ROLLUP_MAX;
-		Numeric		weight = NULL;	/* 1 */
-		bool		cut = false;
-		int			parent = -1;
-		int			steps = 0;
-
-		if (!nodes[child].alive || !measure->rolls_up || measure->rollup == KPI_ROLLUP_NONE ||
-			nodes[child].is_growth)
-			continue;
-		for (int unit = kpi->unit; !cut && parent < 0; unit = r->parent_of[unit])
-		{
-			if (r->parent_of[unit] < 0)
-				break;
-			if (++steps > graph->n_units)
-				ereport(ERROR,
-						(errcode(ERRCODE_DATA_CORRUPTED),
-						 errmsg("the units above unit " INT64_FORMAT " form a cycle", kpi->unit_id)));
-			if (r->share_of[unit] != NULL)
-			{
-				if (kpi_number_sign(r->share_of[unit]) == 0)
-					cut = true;
-				else if (shares)
-					weight = weight ? kpi_number_multiply(weight, r->share_of[unit]) :
-						r->share_of[unit];
-			}
-			parent = kpi_at(graph, r->parent_of[unit], kpi->measure_id);
-			if (parent >= 0 && !nodes[parent].alive)
-				parent = -1;
-		}
-		if (parent < 0 || cut || nodes[parent].is_computed)
-			continue;
-		if (first_explicit[child] >= 0 &&
-			has_explicit_value_link(r->epoch, next_explicit, first_explicit, child, parent))
-			continue;
-		add_edge(r, child, parent, KPI_LINK_VALUE, weight);
-	}
-}
-
-static int
-compare_edges(const void *a, const void *b)
-{
-	const KpiEdge *x = a;
-	const KpiEdge *y = b;
-
-	if (x->parent != y->parent)
-		return COMPARE(x->parent, y->parent);
-	if (x->child != y->child)
-		return COMPARE(x->child, y->child);
-	return COMPARE((int) x->contributes, (int) y->contributes);
-}
-
-/* orders the edges both ways and adds up the weights that reach each KPI */
-static void
-index_edges(const KpiGraph *graph, KpiEpoch *epoch)
-{
-	KpiNode    *nodes = epoch->nodes;
-	int			at = 0;
-
-	qsort(epoch->edges, epoch->n_edges, sizeof(KpiEdge), compare_edges);
-	for (int i = 0; i < epoch->n_edges; i++)
-	{
-		const KpiEdge *edge = &epoch->edges[i];
-		KpiNode    *node = &nodes[edge->parent];
-
-		if (node->n_down++ == 0)
-			node->first_down = i;
-		nodes[edge->child].n_up++;
-		if (edge->contributes == KPI_LINK_SCORE)
-			node->score_weight = node->score_weight ?
-				kpi_number_add(node->score_weight, edge->weight) : edge->weight;
-		else if (edge->contributes != KPI_LINK_GROWTH)
-			node->flow_weight = node->flow_weight ?
-				kpi_number_add(node->flow_weight, edge->magnitude) : edge->magnitude;
-	}
-	epoch->up = palloc(sizeof(int) * (epoch->n_edges + 1));
-	for (int i = 0; i < graph->n_kpis; i++)
-	{
-		nodes[i].first_up = at;
-		at += nodes[i].n_up;
-		nodes[i].n_up = 0;
-	}
-	for (int i = 0; i < epoch->n_edges; i++)
-	{
-		KpiNode    *node = &nodes[epoch->edges[i].child];
-
-		epoch->up[node->first_up + node->n_up++] = i;
-	}
-}
-
-/*
- * Links that form a cycle are refused when they are written (links.c), except
- * while a dump is restored.  KPIs still waiting for a child are in a cycle or
- * above one: going down from any of them ends in it.
- */
-static void
-refuse_cycle(const KpiGraph *graph, const KpiEpoch *epoch, const int *waiting)
-{
-	bool	   *seen = palloc0(sizeof(bool) * graph->n_kpis);
-	StringInfoData path;
-	int			at = 0,
-				start;
-
-	while (waiting[at] == 0)
-		at++;
-	for (int pass = 0; pass < 2; pass++)
-	{
-		/* the first pass leads into the cycle, the second once around it */
-		start = at;
-		if (pass == 1)
-		{
-			initStringInfo(&path);
-			appendStringInfo(&path, INT64_FORMAT, graph->kpis[at].kpi_id);
-		}
-		do
-		{
-			const KpiNode *node = &epoch->nodes[at];
-
-			seen[at] = true;
-			for (int i = node->first_down; i < node->first_down + node->n_down; i++)
-				if (waiting[epoch->edges[i].child] > 0)
-				{
-					at = epoch->edges[i].child;
-					break;
-				}
-			if (pass == 1)
-				appendStringInfo(&path, " <- " INT64_FORMAT, graph->kpis[at].kpi_id);
-		} while (pass == 0 ? !seen[at] : at != start);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("links between KPIs form a cycle"),
-			 errdetail("By kpi_id the cycle is %s.", path.data),
-			 errhint("Delete or end one of these links.")));
-}
-
-/* gives each KPI a level above all its children; raises on a cycle */
-static void
-order_levels(const KpiGraph *graph, KpiEpoch *epoch)
-{
-	KpiNode    *nodes = epoch->nodes;
-	int		   *waiting = palloc(sizeof(int) * (graph->n_kpis + 1));
-	int		   *queue = palloc(sizeof(int) * (graph->n_kpis + 1));
-	int			head = 0,
-				tail = 0;
-
-	for (int i = 0; i < graph->n_kpis; i++)
-	{
-		waiting[i] = nodes[i].n_down;
-		if (waiting[i] == 0)
-			queue[tail++] = i;
-	}
-	while (head < tail)
-	{
-		KpiNode    *node = &nodes[queue[head++]];
-
-		for (int i = node->first_up; i < node->first_up + node->n_up; i++)
-		{
-			int			parent = epoch->edges[epoch->up[i]].parent;
-
-			nodes[parent].level = Max(nodes[parent].level, node->level + 1);
-			if (--waiting[parent] == 0)
-				queue[tail++] = parent;
-		}
-	}
-	if (tail < graph->n_kpis)
-		refuse_cycle(graph, epoch, waiting);
-	pfree(waiting);
-	pfree(queue);
-}
-
-static void
-resolve(const KpiGraph *graph, DateADT day, KpiEpoch *epoch)
-{
-	Resolver	r = {.graph = graph, .day = graph->is_frozen ? graph->as_of : day,
-		.epoch = epoch, .room = graph->n_kpis + 16};
-
-	memset(epoch, 0, sizeof(KpiEpoch));
-	epoch->nodes = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(KpiNode) * (graph->n_kpis + 1));
-	memset(epoch->nodes, 0, sizeof(KpiNode) * (graph->n_kpis + 1));
-	epoch->edges = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(KpiEdge) * r.room);
-	for (int i = 0; i < graph->n_kpis; i++)
-		epoch->nodes[i].alive = alive_on(&graph->kpis[i], day);
-	place_units(&r);
-	add_explicit_links(&r);
-	add_implied_links(&r);
-	index_edges(graph, epoch);
-	order_levels(graph, epoch);
-}
-
-const KpiEpoch *
-kpi_graph_epoch(KpiGraph *graph, DateADT day)
-{
-	int			low = 0,
-				high = graph->n_breaks;
-	EpochSlot  *slot = NULL;
-
-	/* the number of breaks up to and including that day names the epoch */
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (graph->breaks[middle] <= day)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (int i = 0; i < KPI_GRAPH_MAX_EPOCHS; i++)
-	{
-		EpochSlot  *candidate = &graph->slots[i];
-
-		if (candidate->epoch == low)
-		{
-			candidate->used = ++graph->clock;
-			return &candidate->resolved;
-		}
-		if (slot == NULL || candidate->used < slot->used)
-			slot = candidate;
-	}
-
-	if (slot->context != NULL)
-		MemoryContextDelete(slot->context);
-	slot->epoch = -1;
-	slot->context = AllocSetContextCreate(graph->context, "kpi_cascade epoch", ALLOCSET_DEFAULT_SIZES);
-	{
-		MemoryContext old = MemoryContextSwitchTo(slot->context);
-
-		resolve(graph, day, &slot->resolved);
-		MemoryContextSwitchTo(old);
-	}
-	slot->epoch = low;
-	slot->used = ++graph->clock;
-	return &slot->resolved;
 }

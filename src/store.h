@@ -207,6 +207,7 @@ extern void kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell 
 
 /* shared by store.c and store_rows.c */
 extern Relation kpi_store_table(KpiStore *store, KpiTable table);
+extern Relation kpi_store_table_for_writing(KpiStore *store, KpiTable table);
 extern void *kpi_store_indexes(KpiStore *store, KpiTable table);
 extern void kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n);
 /* cells waiting to be inserted */

@@ -523,7 +523,7 @@ DECLARE
     bases      kpi.recompute_cell[];    -- finished cells of base periods, of all grains so far
     reached    kpi.recompute_cell[];    -- of the grain at work: cells with data, and their depth
     aimed      kpi.recompute_aim[];     -- of the grain at work: targets, explicit and derived
-    todo       kpi.recompute_cell[];    -- of the grain at work: all rows, before their layer
+    ahead       kpi.recompute_cell[];    -- of the grain at work: all rows, before their layer
     done       kpi.recompute_cell[];    -- of the grain at work: finished rows
     at_grain   integer;
     at_depth   integer;
@@ -654,7 +654,7 @@ BEGIN
 
         -- -------------------------------------------- rows, and what is known before the layers
         -- all cells that are reached or have a target, explicit or derived
-        todo := ARRAY(
+        ahead := ARRAY(
             WITH line AS (
                 SELECT coalesce(r.kpi_id, a.kpi_id) AS kpi_id, coalesce(r.period, a.period) AS period,
                        coalesce(r.depth, 0) AS depth, r.kpi_id IS NOT NULL AS is_reached,
@@ -774,11 +774,11 @@ BEGIN
             LEFT JOIN to_date d ON d.kpi_id = l.kpi_id AND d.period = l.period);
 
         -- -------------------------------------------- layer by layer up the links
-        deepest := (SELECT coalesce(max(c.depth), -1) FROM unnest(todo) c);
+        deepest := (SELECT coalesce(max(c.depth), -1) FROM unnest(ahead) c);
         FOR at_depth IN 0 .. deepest LOOP
             done := done || ARRAY(
                 WITH line AS (
-                    SELECT * FROM unnest(todo) t WHERE t.depth = at_depth
+                    SELECT * FROM unnest(ahead) t WHERE t.depth = at_depth
                 ), inflow AS (              -- what the links in force bring, from children that are done
                     SELECT l.kpi_id, l.period,
                            -- value: w times the child's tally; numerator, denominator: w times the
