@@ -94,8 +94,10 @@ map_fits(Snapshot snapshot, Oid cell_table)
 		map.subxcnt == snapshot->subxcnt &&
 		map.suboverflowed == snapshot->suboverflowed &&
 		map.in_recovery == snapshot->takenDuringRecovery &&
-		memcmp(map.xip, snapshot->xip, sizeof(TransactionId) * map.xcnt) == 0 &&
-		memcmp(map.subxip, snapshot->subxip, sizeof(TransactionId) * map.subxcnt) == 0;
+		(map.xcnt == 0 ||
+		 memcmp(map.xip, snapshot->xip, sizeof(TransactionId) * map.xcnt) == 0) &&
+		(map.subxcnt == 0 ||
+		 memcmp(map.subxip, snapshot->subxip, sizeof(TransactionId) * map.subxcnt) == 0);
 }
 
 static void

@@ -3,6 +3,7 @@
 -- and neither facts nor links nor targets are read.
 --
 SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS kpi_cascade;
 CREATE EXTENSION kpi_cascade;
 SELECT kpi.version() IS NOT NULL AS loaded;
 SET kpi_cascade.fold_mode = manual;
