@@ -91,7 +91,7 @@ SELECT throws_ok($$SELECT kpi.move_unit('acme', 'acme.ops.emea', '2026-05-01')$$
                  'unit "acme" would report to itself on 2026-05-01: acme -> acme.ops.emea -> acme.ops -> acme', 'a move into the own subtree names the cycle');
 SELECT throws_ok($$SELECT kpi.move_unit('acme.ops', 'acme.ops.emea', '2026-01-01')$$, '23001',
                  'unit "acme.ops" would report to itself on 2026-04-01: acme.ops -> acme.ops.emea -> acme.ops', 'also when it would be there only later');
-SELECT throws_ok($$SELECT kpi.move_unit('acme.ops', 'acme.ops', '2026-01-01')$$, '23514', NULL, 'no unit reports to itself');
+SELECT throws_ok($$SELECT kpi.move_unit('acme.ops', 'acme.ops', '2026-01-01')$$, '23001', 'unit "acme.ops" cannot report to itself', 'no unit reports to itself');
 SELECT throws_ok($$SELECT kpi.move_unit('acme.ops', 'acme.nowhere', '2026-01-01')$$, '42704', 'unit "acme.nowhere" does not exist');
 SELECT throws_ok($$SELECT kpi.move_unit('acme.ops', 'globex', NULL)$$, '22004', 'effective date of a change to unit "acme.ops" is missing');
 UPDATE kpi.unit SET valid_from = '2025-01-01' WHERE path = 'acme.ops';
