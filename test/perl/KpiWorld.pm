@@ -102,7 +102,7 @@ sub a_day
 	my ($self) = @_;
 	my $n = one_of(@{ $self->{spots} });
 	$n += between(-$self->{spread}, $self->{spread});
-	$n -= 365 if chance(0.25);
+	$n -= 365 if chance($self->{growing} ? 0.5 : 0.2);
 	return $n;
 }
 
@@ -204,6 +204,7 @@ sub set_up
 	$self->{size} = $size;
 	$self->{spots} = [ map { $middle + one_of(between(-3, 3), between(-45, 45), between(-150, 150)) } 1 .. between(1, 4) ];
 	$self->{spread} = one_of(0, 0, 1, 5, 20);
+	$self->{growing} = chance(0.25);
 
 	# units, each after its parent
 	my (@units, @history, %path, %depth);
@@ -317,7 +318,8 @@ sub a_link
 	my %has_facts = map { $_->{kpi} => 1 } @{ $model->{fact} };
 	for (1 .. 12)
 	{
-		my $kind = one_of(qw(value value numerator numerator denominator denominator growth growth score score aligned));
+		my $kind = $self->{growing} && chance(0.5) ? 'growth'
+		  : one_of(qw(value value numerator numerator denominator denominator growth score score aligned));
 		my $parent = $kpis->{ one_of(@all) };
 		my $child = $kpis->{ one_of(@all) };
 		next if $parent->{id} == $child->{id};
@@ -618,6 +620,8 @@ sub kpi_validity
 {
 	my ($self, $model) = @_;
 	my $kpi = any_kpi($model) or return;
+	my $link = any_key($model->{link});
+	$kpi = $model->{kpi}{ $model->{link}{$link}{child} } if $link && chance(0.5);
 	return 'UPDATE kpi.kpi SET ' . $self->set_validity . ' WHERE ' . (chance(0.1) ? "measure_id = $kpi->{measure}" : "kpi_id = $kpi->{id}");
 }
 
