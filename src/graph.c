@@ -79,11 +79,19 @@ compare_days(const void *a, const void *b)
 	return KPI_COMPARE(*(const DateADT *) a, *(const DateADT *) b);
 }
 
+/* rows is null where there are none */
+static void *
+find_row(const void *key, const void *rows, int n, size_t size,
+		 int (*compare) (const void *, const void *))
+{
+	return n > 0 ? bsearch(key, rows, n, size, compare) : NULL;
+}
+
 int
 kpi_graph_find_unit(const KpiGraph *graph, int64 unit_id)
 {
 	KpiUnit		key = {.unit_id = unit_id};
-	KpiUnit    *found = bsearch(&key, graph->units, graph->n_units, sizeof(KpiUnit), compare_units);
+	KpiUnit    *found = find_row(&key, graph->units, graph->n_units, sizeof(KpiUnit), compare_units);
 
 	return found ? (int) (found - graph->units) : -1;
 }
@@ -134,7 +142,7 @@ find_measure(const KpiGraph *graph, int64 measure_id)
 {
 	KpiMeasure	key = {.measure_id = measure_id};
 
-	return bsearch(&key, graph->measures, graph->n_measures, sizeof(KpiMeasure), compare_measures);
+	return find_row(&key, graph->measures, graph->n_measures, sizeof(KpiMeasure), compare_measures);
 }
 
 static void
@@ -291,7 +299,7 @@ int
 kpi_graph_find(const KpiGraph *graph, int64 kpi_id)
 {
 	KpiKpi		key = {.kpi_id = kpi_id};
-	KpiKpi	   *found = bsearch(&key, graph->kpis, graph->n_kpis, sizeof(KpiKpi), compare_kpis);
+	KpiKpi	   *found = find_row(&key, graph->kpis, graph->n_kpis, sizeof(KpiKpi), compare_kpis);
 
 	return found ? (int) (found - graph->kpis) : -1;
 }
