@@ -81,7 +81,7 @@ compare_days(const void *a, const void *b)
 
 /* rows is null where there are none */
 static void *
-find_row(const void *key, const void *rows, int n, size_t size,
+find_row(const void *key, void *rows, int n, size_t size,
 		 int (*compare) (const void *, const void *))
 {
 	return n > 0 ? bsearch(key, rows, n, size, compare) : NULL;
