@@ -334,11 +334,20 @@ sub one_after_the_other
 	return @script;
 }
 
+# one row a statement, within the same transactions
 sub single_rows
 {
+	my %inside;
 	return map {
 		my $statement = $_;
-		@{ $statement->{rows} || [] } > 1 ? (map { { %$statement, rows => [$_] } } @{ $statement->{rows} }) : $statement
+		my $session = $statement->{session};
+		$inside{$session} = 1 if $statement->{sql} =~ /^BEGIN/;
+		$inside{$session} = 0 if $statement->{sql} =~ /^(?:COMMIT|ROLLBACK$|PREPARE TRANSACTION)/;
+		my @rows = @{ $statement->{rows} || [] };
+		my @single = @rows > 1 ? (map { { %$statement, rows => [$_] } } @rows) : $statement;
+		@single = ({ session => $session, sql => 'BEGIN' }, @single, { session => $session, sql => 'COMMIT' })
+		  if @rows > 1 && !$inside{$session};
+		@single
 	} @_;
 }
 
