@@ -16,16 +16,20 @@ $(filter-out $(SCRIPT_GOALS),$(MAKECMDGOALS)):
 else
 
 EXTENSION   = kpi_cascade
-EXTVERSION  = 0.2
+EXTVERSION  = 0.3
 MODULE_big  = kpi_cascade
 OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 SRC_HEADERS = $(wildcard src/*.h)
 DOCS       := $(wildcard doc/*.md)
 
-# 0.1 was the types alone; everything else came with 0.2.
+# 0.1 was the types alone; 0.2 brought the cascade.  Both are released, their
+# parts stay as they are.  What came later is a step: CREATE EXTENSION runs 0.2
+# and the steps after it, so an update leaves what a fresh installation leaves.
 PARTS_0_1   = $(sort $(wildcard sql/parts/0*.sql sql/parts/1*.sql))
 PARTS_0_2   = $(sort $(filter-out $(PARTS_0_1),$(wildcard sql/parts/*.sql)))
-DATA_built  = kpi_cascade--0.1.sql kpi_cascade--0.1--0.2.sql kpi_cascade--0.2.sql
+PARTS_0_3   = $(sort $(wildcard sql/parts/0.3/*.sql))
+DATA_built  = kpi_cascade--0.1.sql kpi_cascade--0.1--0.2.sql kpi_cascade--0.2.sql \
+              kpi_cascade--0.2--0.3.sql
 EXTRA_CLEAN = $(DATA_built)
 
 PG_CFLAGS   = -DKPI_CASCADE_VERSION=\"$(EXTVERSION)\" -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
@@ -69,5 +73,7 @@ kpi_cascade--0.1--0.2.sql: $(PARTS_0_2)
 	(printf '%s\n' '\echo Use "ALTER EXTENSION kpi_cascade UPDATE" to load this file. \quit'; cat $^) > $@
 kpi_cascade--0.2.sql: $(PARTS_0_1) $(PARTS_0_2)
 	cat $^ > $@
+kpi_cascade--0.2--0.3.sql: $(PARTS_0_3)
+	(printf '%s\n' '\echo Use "ALTER EXTENSION kpi_cascade UPDATE" to load this file. \quit'; cat $^) > $@
 
 endif

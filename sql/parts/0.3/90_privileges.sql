@@ -1,0 +1,47 @@
+-- Privileges and dumps of what this version brought: what has no privileges yet.
+-- The rules are those of 0.2.
+
+DO $$
+DECLARE
+    recipient constant text := $recipient$@extowner@$recipient$;
+    user_tables constant regclass[] := ARRAY[]::regclass[];
+    thing record;
+    user_table regclass;
+    owned regclass;
+BEGIN
+    FOREACH user_table IN ARRAY user_tables LOOP
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s WITH GRANT OPTION', user_table, recipient);
+        PERFORM pg_catalog.pg_extension_config_dump(user_table, '');
+        FOR owned IN
+            SELECT d.objid::regclass
+              FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+             WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+               AND d.refobjid = user_table AND d.deptype = 'i'
+        LOOP
+            PERFORM pg_catalog.pg_extension_config_dump(owned, '');
+        END LOOP;
+    END LOOP;
+
+    FOR thing IN
+        SELECT c.oid::regclass AS name, c.relkind
+          FROM pg_catalog.pg_class c
+         WHERE c.relnamespace = 'kpi'::regnamespace AND c.relkind IN ('S', 'v') AND c.relacl IS NULL
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s WITH GRANT OPTION',
+                       CASE thing.relkind WHEN 'S' THEN 'ALL' ELSE 'SELECT' END, thing.name, recipient);
+    END LOOP;
+
+    FOR thing IN
+        SELECT p.oid::regprocedure AS name, p.provolatile, p.prorettype = 'trigger'::regtype AS is_trigger
+          FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace = 'kpi'::regnamespace AND p.proacl IS NULL
+    LOOP
+        IF thing.is_trigger OR thing.provolatile <> 'i' THEN
+            EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', thing.name);
+        END IF;
+        IF NOT thing.is_trigger THEN
+            EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s WITH GRANT OPTION', thing.name, recipient);
+        END IF;
+    END LOOP;
+END
+$$;
