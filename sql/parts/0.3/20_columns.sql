@@ -1,0 +1,23 @@
+-- Columns that existing tables gain, each at the end of its table.
+
+ALTER TABLE kpi.target
+    ADD COLUMN locked boolean NOT NULL DEFAULT false,
+    ADD COLUMN state text NOT NULL DEFAULT 'final'
+        CONSTRAINT target_state_check CHECK (state IN ('proposed', 'agreed', 'final')),
+    ADD COLUMN proposed_by text,
+    ADD COLUMN proposed_at timestamptz,
+    ADD COLUMN agreed_by text,
+    ADD COLUMN agreed_at timestamptz;
+COMMENT ON COLUMN kpi.target.locked IS 'Does spreading leave this target as it is? The others then absorb the difference';
+COMMENT ON COLUMN kpi.target.state IS 'proposed, agreed or final; from which one on a target counts is kpi.measure.targets_count_from';
+COMMENT ON COLUMN kpi.target.proposed_by IS 'Who proposed the target';
+COMMENT ON COLUMN kpi.target.proposed_at IS 'When it was proposed';
+COMMENT ON COLUMN kpi.target.agreed_by IS 'Who agreed to it';
+COMMENT ON COLUMN kpi.target.agreed_at IS 'When it was agreed';
+
+ALTER TABLE kpi.measure
+    ADD COLUMN targets_count_from text NOT NULL DEFAULT 'proposed'
+        CONSTRAINT measure_targets_count_from_check CHECK (targets_count_from IN ('proposed', 'agreed', 'final')),
+    ADD COLUMN keep_fact_revisions boolean NOT NULL DEFAULT true;
+COMMENT ON COLUMN kpi.measure.targets_count_from IS 'From which state on targets count: proposed (all of them), agreed or final; the others are as if they were not there';
+COMMENT ON COLUMN kpi.measure.keep_fact_revisions IS 'Are changed and deleted facts of this measure kept in kpi.fact_revision?';
