@@ -345,6 +345,24 @@ fold_now(bool start_over)
 	return rows;
 }
 
+int64
+kpi_fold_step(int limit, bool *more)
+{
+	Snapshot	snapshot;
+	int64		rows;
+
+	*more = false;
+	if (!try_locks())
+		return -1;
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(snapshot);
+	rows = fold_under(snapshot, false);
+	PopActiveSnapshot();
+	UnregisterSnapshot(snapshot);
+	return rows;
+}
+
 Datum
 kpi_fold(PG_FUNCTION_ARGS)
 {

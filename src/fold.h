@@ -9,6 +9,13 @@
 
 /* called by capture for each statement: the transaction may have to fold when it commits */
 extern void kpi_fold_note_captured(int64 rows);
+/*
+ * Folds pending changes in the current transaction, at most about limit rows
+ * (0: all), without waiting for any lock.  Returns how many rows it folded, or
+ * -1 where somebody else is folding; more: is there something left to fold?
+ * Raises what a fold can raise; the caller's transaction then rolls back.
+ */
+extern int64 kpi_fold_step(int limit, bool *more);
 /* installs the transaction callbacks; called once, when the library is loaded */
 extern void kpi_fold_install(void);
 

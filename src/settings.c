@@ -11,12 +11,14 @@
 
 int			kpi_fold_mode = KPI_FOLD_COMMIT;
 int			kpi_fold_after = 32;
+int			kpi_max_pending = 100000;
 
 /* set by one function of the install script, read by the trigger it sets off */
 static bool history_gives_way = false;
 
 static const struct config_enum_entry fold_modes[] = {
 	{"commit", KPI_FOLD_COMMIT, false},
+	{"background", KPI_FOLD_BACKGROUND, false},
 	{"manual", KPI_FOLD_MANUAL, false},
 	{NULL, 0, false}
 };
@@ -27,6 +29,7 @@ kpi_settings_define(void)
 	DefineCustomEnumVariable("kpi_cascade.fold_mode",
 							 "When pending changes are folded into the cells.",
 							 "commit: at the end of a writing transaction, if nobody else is folding; "
+							 "background: by a background worker; "
 							 "manual: only by kpi.fold(). Readers see exact figures in every mode.",
 							 &kpi_fold_mode, KPI_FOLD_COMMIT, fold_modes,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
@@ -34,6 +37,11 @@ kpi_settings_define(void)
 							"Number of pending changes from which on a commit folds.",
 							"0 folds at every commit that changed something.",
 							&kpi_fold_after, 32, 0, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kpi_cascade.max_pending",
+							"Number of pending changes from which on a commit folds in every mode.",
+							"0 means never.",
+							&kpi_max_pending, 100000, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("kpi_cascade.history_gives_way",
 							 "Internal: a history row is being replaced.",

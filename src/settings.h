@@ -8,11 +8,13 @@
 typedef enum KpiFoldMode
 {
 	KPI_FOLD_COMMIT,
+	KPI_FOLD_BACKGROUND,
 	KPI_FOLD_MANUAL
 } KpiFoldMode;
 
 extern int	kpi_fold_mode;		/* KpiFoldMode */
 extern int	kpi_fold_after;		/* rows */
+extern int	kpi_max_pending;	/* rows; 0: no limit */
 
 /* defines them; called once, when the library is loaded */
 extern void kpi_settings_define(void);
