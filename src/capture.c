@@ -544,12 +544,14 @@ matters(const Structure *structure, TupleTableSlot *old, TupleTableSlot *now)
 	for (int column = structure->first_column; column <= structure->last_column; column++)
 		if (!same_column(old, now, column))
 			return true;
-	/* a KPI's validity stands behind columns that do not matter */
+	/* a KPI's validity stands behind columns that do not matter, and so do the states that count */
 	if (structure->note == note_kpi)
 		return !same_column(old, now, KPI_KPI_VALID_FROM) ||
 			!same_column(old, now, KPI_KPI_VALID_TO);
-	return structure->note == note_measure ? !same_column(old, now, KPI_MEASURE_ID) :
-		structure->note == note_unit ? !same_column(old, now, KPI_UNIT_ID) : false;
+	if (structure->note == note_measure)
+		return !same_column(old, now, KPI_MEASURE_ID) ||
+			!same_column(old, now, KPI_MEASURE_TARGETS_COUNT_FROM);
+	return structure->note == note_unit ? !same_column(old, now, KPI_UNIT_ID) : false;
 }
 
 static bool

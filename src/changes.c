@@ -192,7 +192,7 @@ mark_own(KpiCascade *cascade, int kpi)
 		KPI_FOREACH_COARSER(row->measure, period, coarser)
 			kpi_cascade_enqueue_to_gather(cascade, kpi_cascade_work(cascade, kpi, coarser));
 	}
-	kpi_store_targets(cascade->store, row->kpi_id, &targets);
+	kpi_store_targets(cascade->store, row, &targets);
 	for (int i = 0; i < targets.n; i++)
 		mark_target(cascade, kpi, targets.targets[i].period);
 	mark_inputs(cascade, kpi, DATEVAL_NOBEGIN);
@@ -353,7 +353,7 @@ kpi_cascade_start_over(KpiCascade *cascade)
 		KpiTargetSet targets;
 		MemoryContext old = MemoryContextSwitchTo(cascade->scratch);
 
-		kpi_store_targets(cascade->store, kpi_graph_kpi(cascade->graph, kpi)->kpi_id, &targets);
+		kpi_store_targets(cascade->store, kpi_graph_kpi(cascade->graph, kpi), &targets);
 		for (int i = 0; i < targets.n; i++)
 			mark_target(cascade, kpi, targets.targets[i].period);
 		MemoryContextSwitchTo(old);

@@ -466,7 +466,7 @@ targets_of(KpiCascade *cascade, int kpi)
 		const KpiKpi *row = kpi_graph_kpi(cascade->graph, kpi);
 		MemoryContext old = MemoryContextSwitchTo(cascade->context);
 
-		kpi_store_targets(cascade->store, row->kpi_id, &entry->set);
+		kpi_store_targets(cascade->store, row, &entry->set);
 		entry->set.alive_from = row->alive_from;
 		entry->set.alive_to = row->alive_to;
 		MemoryContextSwitchTo(old);

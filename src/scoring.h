@@ -61,6 +61,14 @@ typedef enum KpiMissingChild
 	KPI_MISSING_REQUIRE
 } KpiMissingChild;
 
+/* how far a target has come */
+typedef enum KpiTargetState
+{
+	KPI_TARGET_PROPOSED,
+	KPI_TARGET_AGREED,
+	KPI_TARGET_FINAL
+} KpiTargetState;
+
 /* in the order of the SQL enum, worst to best */
 typedef enum KpiStatus
 {
@@ -95,6 +103,7 @@ typedef struct KpiMeasure
 	Numeric		at_risk_from;
 	Numeric		on_track_from;
 	Numeric		exceeded_from;	/* NULL: no such status */
+	KpiTargetState targets_count_from;	/* targets below that state are as if not there */
 } KpiMeasure;
 
 /* one target; points are npoints pairs x, score, sorted by x */

@@ -42,13 +42,13 @@ enum {KPI_LINK_ID = 1, KPI_LINK_CHILD, KPI_LINK_PARENT, KPI_LINK_CONTRIBUTES, KP
 	KPI_LINK_VALID_FROM, KPI_LINK_VALID_TO};
 enum {KPI_FACT_ID = 1, KPI_FACT_KPI_ID, KPI_FACT_PERIOD, KPI_FACT_VALUE, KPI_FACT_WEIGHT};
 enum {KPI_TARGET_ID = 1, KPI_TARGET_KPI_ID, KPI_TARGET_PERIOD, KPI_TARGET_VALUE, KPI_TARGET_BASELINE,
-	KPI_TARGET_LOW, KPI_TARGET_HIGH, KPI_TARGET_POINTS};
+	KPI_TARGET_LOW, KPI_TARGET_HIGH, KPI_TARGET_POINTS, KPI_TARGET_STATE = 11};
 enum {KPI_MEASURE_ID = 1, KPI_MEASURE_CODE, KPI_MEASURE_DIRECTION = 6, KPI_MEASURE_ROLLUP, KPI_MEASURE_TIME_ROLLUP,
 	KPI_MEASURE_SCORING, KPI_MEASURE_MULTIPLIER, KPI_MEASURE_SCORE_FLOOR, KPI_MEASURE_SCORE_CAP,
 	KPI_MEASURE_DRIVER_ROLLUP, KPI_MEASURE_RESULT_WEIGHT, KPI_MEASURE_MISSING_CHILD,
 	KPI_MEASURE_GRAIN, KPI_MEASURE_FISCAL_START, KPI_MEASURE_AT_RISK_FROM,
 	KPI_MEASURE_ON_TRACK_FROM, KPI_MEASURE_EXCEEDED_FROM, KPI_MEASURE_ROLLS_UP,
-	KPI_MEASURE_APPLY_SHARE};
+	KPI_MEASURE_APPLY_SHARE, KPI_MEASURE_TARGETS_COUNT_FROM = 24};
 
 /* what a pending row says; the letters of kpi.pending.kind */
 typedef enum KpiPendingKind
@@ -180,8 +180,8 @@ typedef void (*KpiFactVisitor) (void *context, int64 kpi_id, KpiPeriod period,
 extern void kpi_store_each_fact(KpiStore *store, KpiFactVisitor visit, void *context);
 /* the distinct periods in which a KPI has facts, as a list of ints */
 extern List *kpi_store_fact_periods(KpiStore *store, int64 kpi_id);
-/* fills n and targets of the set, sorted by period */
-extern void kpi_store_targets(KpiStore *store, int64 kpi_id, KpiTargetSet *set);
+/* fills n and targets of the set, sorted by period, with those that count */
+extern void kpi_store_targets(KpiStore *store, const KpiKpi *kpi, KpiTargetSet *set);
 /* one cell; false (and exists false) where there is none */
 extern bool kpi_store_cell(KpiStore *store, int64 kpi_id, KpiPeriod period, KpiCell *cell);
 /* calls visit for the cells of a KPI with first <= period <= last (NONE: open) in order */
@@ -235,6 +235,8 @@ extern KpiLookup **kpi_store_lookup_slot(KpiStore *store, int which);
 /* grain and fiscal start of a row of kpi.measure */
 extern KpiGrain kpi_store_grain_of(struct TupleTableSlot *slot);
 extern int	kpi_store_fiscal_start_of(struct TupleTableSlot *slot);
+/* the state of a target, or the one from which a measure's targets count */
+extern KpiTargetState kpi_store_target_state(struct TupleTableSlot *slot, int attribute);
 /* a row of kpi.link */
 extern void kpi_store_read_link(struct TupleTableSlot *slot, KpiLink *link);
 /* calls each for every row of a table */

@@ -150,8 +150,15 @@ static const char *const time_rollups[] = {"pool", "last", "mean", NULL};
 static const char *const scorings[] = {"ratio", "progress", "range", "step", "curve", NULL};
 static const char *const driver_rollups[] = {"mean", "min", "max", NULL};
 static const char *const missing_children[] = {"exclude", "zero", "require", NULL};
+static const char *const target_states[] = {"proposed", "agreed", "final", NULL};
 static const char *const contributions[] = {"value", "numerator", "denominator", "growth",
 	"score", "aligned", NULL};
+
+KpiTargetState
+kpi_store_target_state(TupleTableSlot *slot, int attribute)
+{
+	return word_column(slot, attribute, target_states);
+}
 
 const char *
 kpi_store_contributes_word(KpiContributes contributes)
@@ -215,6 +222,7 @@ collect_measure(void *context, TupleTableSlot *slot)
 	row->at_risk_from = number_column(slot, KPI_MEASURE_AT_RISK_FROM);
 	row->on_track_from = number_column(slot, KPI_MEASURE_ON_TRACK_FROM);
 	row->exceeded_from = number_column(slot, KPI_MEASURE_EXCEEDED_FROM);
+	row->targets_count_from = kpi_store_target_state(slot, KPI_MEASURE_TARGETS_COUNT_FROM);
 }
 
 static void

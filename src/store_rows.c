@@ -277,9 +277,10 @@ trimmed_column(TupleTableSlot *slot, int attribute)
 }
 
 void
-kpi_store_targets(KpiStore *store, int64 kpi_id, KpiTargetSet *set)
+kpi_store_targets(KpiStore *store, const KpiKpi *kpi, KpiTargetSet *set)
 {
-	KpiLookup  *lookup = start(store, LOOKUP_TARGETS, Int64GetDatum(kpi_id), 0, 0);
+	KpiLookup  *lookup = start(store, LOOKUP_TARGETS, Int64GetDatum(kpi->kpi_id), 0, 0);
+	KpiTargetState count_from = kpi->measure->targets_count_from;
 	TupleTableSlot *slot;
 	int			room = 0;
 
@@ -291,6 +292,9 @@ kpi_store_targets(KpiStore *store, int64 kpi_id, KpiTargetSet *set)
 		bool		isnull;
 		Datum		points;
 
+		if (count_from != KPI_TARGET_PROPOSED &&
+			kpi_store_target_state(slot, KPI_TARGET_STATE) < count_from)
+			continue;
 		if (set->n == room)
 		{
 			room = room ? room * 2 : 8;
