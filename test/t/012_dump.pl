@@ -12,7 +12,7 @@ $node->init;
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE boss LOGIN');
 my $dir = $node->basedir;
-my @tables = qw(level unit unit_history measure kpi link fact target);
+my @tables = qw(level unit unit_history measure objective kpi link fact target);
 
 sub as_boss
 {
@@ -66,6 +66,12 @@ INSERT INTO kpi.measure (code, grain, scoring) VALUES ('visits', 'day', 'progres
 SELECT kpi.deploy('revenue', 'acme'), kpi.deploy('cost', 'acme'), kpi.deploy('headcount', 'acme'), kpi.deploy('quality', 'acme', ARRAY[1, 2]),
        kpi.deploy('nps', 'acme', ARRAY[1]), kpi.deploy('visits', 'acme', ARRAY[2, 3]), kpi.deploy('margin', 'acme', ARRAY[1]),
        kpi.deploy('growth', 'acme', ARRAY[1]), kpi.deploy('other', 'acme', ARRAY[2]) \g /dev/null
+-- a parent that comes after its child, in the dump too
+INSERT INTO kpi.objective (objective_id, code, name, kind, perspective, parent_objective_id, unit_id, weight, attributes) VALUES
+    (10, 'sell', 'Sell more', 'strategic_objective', 'financial', 20, (SELECT unit_id FROM kpi.unit WHERE code = 'S'), 2.50, '{"a": 1}'),
+    (20, 'mission', 'Serve', 'mission', NULL, NULL, NULL, 1, '{}');
+SELECT setval('kpi.objective_objective_id_seq', 20) \g /dev/null
+UPDATE kpi.kpi SET objective_id = 10 WHERE kpi_id = kpi.kpi_id('acme.sales', 'revenue');
 UPDATE kpi.kpi SET owner = 'olga', weight = 2.50, valid_from = '2024-01-01' WHERE kpi_id = kpi.kpi_id('acme.ops', 'revenue');
 SELECT kpi.link_kpi('acme', 'revenue', 'acme', 'margin', 'numerator'), kpi.link_kpi('acme', 'cost', 'acme', 'margin', 'denominator', 1.5),
        kpi.link_kpi('acme', 'revenue', 'acme', 'growth', 'growth'), kpi.link_kpi('acme.ops', 'quality', 'acme', 'quality', 'score', 2, '2025-03-01', '2026-03-01'),
@@ -114,7 +120,8 @@ SELECT kpi.link_kpi('acme', 'next', 'acme', 'quality', 'score') \g /dev/null
 INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('acme.next', 'next', '2026-01', 5);
 INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('acme', 'next', '2026-01', 4);
 SELECT kpi.move_unit('acme.next', 'acme.late', '2026-05-01') \g /dev/null
-SELECT (SELECT max(unit_id) FROM kpi.unit), (SELECT max(measure_id) FROM kpi.measure), (SELECT max(kpi_id) FROM kpi.kpi),
+INSERT INTO kpi.objective (code, parent_objective_id) VALUES ('next', 10);
+SELECT (SELECT max(objective_id) FROM kpi.objective), (SELECT max(unit_id) FROM kpi.unit), (SELECT max(measure_id) FROM kpi.measure), (SELECT max(kpi_id) FROM kpi.kpi),
        (SELECT max(link_id) FROM kpi.link), (SELECT max(fact_id) FROM kpi.fact), (SELECT max(target_id) FROM kpi.target);
 SQL
 my $keys;
@@ -141,7 +148,7 @@ for my $form ([], ['--inserts'], [ '--column-inserts', '--rows-per-insert=3' ])
 	fresh($db);
 	run("pg_dump @$form", 'pg_dump', target('source'), @$form, '-f', "$dir/$db.sql");
 	my $text = slurp_file("$dir/$db.sql");
-	unlike($text, qr/kpi\.(?:cell|pending|fold_state|unit_path|graph_version|view_key|fold_lock|link_lock)\b/, "a plain dump @$form has nothing that the extension keeps for itself");
+	unlike($text, qr/kpi\.(?:cell|pending|fold_state|unit_path|graph_version|view_key|fold_lock|link_lock|objective_lock)\b/, "a plain dump @$form has nothing that the extension keeps for itself");
 	run("psql of pg_dump @$form", 'psql', '-X', '-q', '-o', "$dir/$db.out", '-v', 'ON_ERROR_STOP=1', target($db), '-f', "$dir/$db.sql");
 	same($db, "plain @$form");
 }

@@ -4,7 +4,7 @@
 DO $$
 DECLARE
     recipient constant text := $recipient$@extowner@$recipient$;
-    user_tables constant regclass[] := ARRAY[]::regclass[];
+    user_tables constant regclass[] := ARRAY['kpi.objective']::regclass[];
     thing record;
     user_table regclass;
     owned regclass;
