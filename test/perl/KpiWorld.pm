@@ -198,6 +198,7 @@ sub set_up
 	my ($self) = @_;
 	# the recomputation takes long over all the days of its years
 	my $size = weighted(small => 84, days => 6, middle => 8.5, large => 1.5);
+	$size = $self->{wanted_size} if $self->{wanted_size};
 	my $units = $size eq 'middle' ? between(9, 30) : $size eq 'large' ? between(60, 300) : between(1, 8);
 	my $middle = day_number(2024, between(1, 12), between(1, 28));
 
