@@ -13,6 +13,9 @@ int			kpi_fold_mode = KPI_FOLD_COMMIT;
 int			kpi_fold_after = 32;
 int			kpi_max_pending = 100000;
 
+/* read by triggers in SQL: why somebody changes targets and facts */
+static char *reason = NULL;
+
 /* set by one function of the install script, read by the trigger it sets off */
 static bool history_gives_way = false;
 
@@ -43,6 +46,12 @@ kpi_settings_define(void)
 							"0 means never.",
 							&kpi_max_pending, 100000, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("kpi_cascade.reason",
+							   "Why targets and facts are being changed.",
+							   "Kept with every revision of a target or fact; empty for none. "
+							   "Usually SET LOCAL, for one transaction.",
+							   &reason, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("kpi_cascade.history_gives_way",
 							 "Internal: a history row is being replaced.",
 							 NULL, &history_gives_way, false,

@@ -15,7 +15,7 @@ $node->start;
 
 $node->safe_psql('postgres', 'CREATE ROLE boss LOGIN');
 $node->safe_psql('postgres', "CREATE ROLE $_ LOGIN")
-  for qw(nobody recorder filer planner), map({ "writes_$_" } qw(level unit unit_history measure kpi link fact target)),
+  for qw(nobody recorder filer planner reads_known), map({ "writes_$_" } qw(level unit unit_history measure kpi link fact target)),
   map({ "reads_$_" } qw(attainment scorecard team unit_score sheet));
 $node->safe_psql('postgres', 'CREATE DATABASE figures OWNER boss');
 
@@ -361,6 +361,27 @@ for my $user (sort keys %reads)
 	  for grep { $_ ne $reads{$user} } values(%reads), 'kpi.fact', 'kpi.target', 'kpi.unit', 'kpi.cell', 'kpi.fact_entry';
 }
 
+# ---------------------------------------------------------------- revisions
+
+is(superuser(q{SELECT string_agg(DISTINCT r.revised_by, ', ' ORDER BY r.revised_by) FROM kpi.fact_revision r WHERE r.reference = 'x'}), 'writes_fact',
+	'with privileges on kpi.fact alone, what is changed there is kept, and who did it');
+cmp_ok(superuser(q{SELECT count(*) FROM kpi.target_revision r WHERE r.revised_by = 'planner'}), '==', 2, 'and targets through kpi.target_entry');
+for my $table (qw(target_revision fact_revision))
+{
+	refused('writes_fact', $_, qr/permission denied for table $table/, "revisions are not written by those who cause them: $_")
+	  for ("INSERT INTO kpi.$table DEFAULT VALUES", "UPDATE kpi.$table SET revised_by = 'x'", "DELETE FROM kpi.$table", "SELECT FROM kpi.$table");
+	refused('boss', "UPDATE kpi.$table SET revised_by = 'x'", qr/permission denied for table $table/, 'nor altered by the owner');
+	works('boss', "BEGIN; SELECT count(*) > 0 FROM kpi.$table; DELETE FROM kpi.$table; SELECT count(*) FROM kpi.$table; ROLLBACK", "t\n0", 'who reads them, and removes what is no longer wanted');
+}
+works('boss', <<'SQL', '', 'the owner passes on what readers of the past need');
+GRANT USAGE ON SCHEMA kpi TO reads_known;
+GRANT SELECT ON kpi.described_kpi, kpi.unit, kpi.measure, kpi.kpi, kpi.attainment TO reads_known;
+GRANT EXECUTE ON FUNCTION kpi.attainment_as_known(timestamptz, text, text, text), kpi.rows_as_known(timestamptz, text, text, text, boolean), kpi.figures_as_known(timestamptz, bigint[], date, date) TO reads_known;
+SQL
+my $known = q{SELECT unit, actual FROM kpi.attainment_as_known(now(), measure => 'revenue', period => '2026-01') ORDER BY 1};
+my $now = q{SELECT unit, actual FROM kpi.attainment WHERE measure = 'revenue' AND period = '2026-01' ORDER BY 1};
+works('reads_known', $known, superuser($now), 'who may read neither facts nor targets sees what was known');
+
 # ---------------------------------------------------------------- row security
 
 # by path, and by a column that is compared with the reader
@@ -368,7 +389,7 @@ superuser(<<'SQL');
 ALTER TABLE kpi.unit ENABLE ROW LEVEL SECURITY;
 CREATE POLICY all_units ON kpi.unit TO boss, writes_unit USING (true);
 CREATE POLICY own_units ON kpi.unit TO reads_attainment USING (owner = current_user);
-CREATE POLICY some_units ON kpi.unit TO reads_scorecard, reads_team, reads_unit_score, reads_sheet, filer USING (path IN ('acme.sales', 'acme.sales.emea', 'acme.ops.dach'));
+CREATE POLICY some_units ON kpi.unit TO reads_scorecard, reads_team, reads_unit_score, reads_sheet, reads_known, filer USING (path IN ('acme.sales', 'acme.sales.emea', 'acme.ops.dach'));
 SQL
 works('boss', all_rows('kpi.attainment'), superuser(all_rows('kpi.attainment')), 'a policy that shows everything changes nothing');
 same_rows('reads_attainment', q{unit_id IN (SELECT unit_id FROM kpi.unit WHERE owner = 'reads_attainment')}, 'a policy limits the rows of kpi.attainment, by who reads, not by who owns the view');
@@ -376,6 +397,8 @@ same_rows($_, q{unit_now::text IN ('acme.sales', 'acme.sales.emea', 'acme.ops.da
   for qw(reads_scorecard reads_team reads_unit_score reads_sheet);
 my $sales = q{SELECT actual FROM kpi.scorecard WHERE unit = 'acme.sales' AND measure = 'revenue' AND period = '2026-01'};
 works('reads_scorecard', $sales, '95', 'what is not shown is counted all the same');
+works('reads_known', $known, (try('reads_known', $now))[0], 'so are units as known at a moment');
+works('reads_known', "SELECT count(*), max(actual) FROM ($known) k WHERE unit <@ 'acme.sales'", '3|95', 'the three of them, which in January were beneath acme.sales');
 works('boss', 'SELECT kpi.fold() \g /dev/null', '', 'a fold');
 works('reads_scorecard', $sales, '95', 'changes nothing in that');
 works('reads_scorecard', q{SELECT count(*) FROM kpi.scorecard WHERE unit = 'acme'}, '0', 'nor in what is not shown');

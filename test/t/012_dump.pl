@@ -12,7 +12,7 @@ $node->init;
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE boss LOGIN');
 my $dir = $node->basedir;
-my @tables = qw(level unit unit_history measure objective kpi link fact target);
+my @tables = qw(level unit unit_history measure objective kpi link fact target target_revision fact_revision);
 
 sub as_boss
 {
@@ -95,6 +95,9 @@ INSERT INTO kpi.unit (path, name, level_no) VALUES ('acme.late', 'Late', 2);
 SELECT kpi.move_unit('acme.sales.emea', 'acme.late', '2026-02-01') \g /dev/null
 UPDATE kpi.unit SET path = 'acme.operations' WHERE path = 'acme.ops';
 DELETE FROM kpi.fact WHERE reference LIKE '%/16';
+-- revisions of targets and facts, which no restore makes anew
+UPDATE kpi.fact SET value = value + 1, note = 'booked late' WHERE reference LIKE '%/15';
+BEGIN; SET LOCAL kpi_cascade.reason = 'second round'; UPDATE kpi.target SET value = 4900.50, locked = true WHERE period = '2026' AND value = 5000; COMMIT;
 SQL
 
 my $attainment = q{SELECT a::text FROM kpi.attainment a ORDER BY a.kpi_id, a.period};
@@ -117,12 +120,14 @@ INSERT INTO kpi.unit (path) VALUES ('acme.next');
 INSERT INTO kpi.measure (code) VALUES ('next');
 SELECT kpi.deploy('next', 'acme') \g /dev/null
 SELECT kpi.link_kpi('acme', 'next', 'acme', 'quality', 'score') \g /dev/null
-INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('acme.next', 'next', '2026-01', 5);
+INSERT INTO kpi.fact_entry (unit, measure, period, value, reference) VALUES ('acme.next', 'next', '2026-01', 5, 'next');
 INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('acme', 'next', '2026-01', 4);
+UPDATE kpi.fact_entry SET value = 6 WHERE reference = 'next';
 SELECT kpi.move_unit('acme.next', 'acme.late', '2026-05-01') \g /dev/null
 INSERT INTO kpi.objective (code, parent_objective_id) VALUES ('next', 10);
 SELECT (SELECT max(objective_id) FROM kpi.objective), (SELECT max(unit_id) FROM kpi.unit), (SELECT max(measure_id) FROM kpi.measure), (SELECT max(kpi_id) FROM kpi.kpi),
-       (SELECT max(link_id) FROM kpi.link), (SELECT max(fact_id) FROM kpi.fact), (SELECT max(target_id) FROM kpi.target);
+       (SELECT max(link_id) FROM kpi.link), (SELECT max(fact_id) FROM kpi.fact), (SELECT max(target_id) FROM kpi.target),
+       (SELECT max(target_revision_id) FROM kpi.target_revision), (SELECT max(fact_revision_id) FROM kpi.fact_revision);
 SQL
 my $keys;
 

@@ -54,7 +54,7 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE template_kpi');
 # tiny data many times: planning each time would cost most of the run
 $node->safe_psql('template_kpi', "CREATE EXTENSION kpi_cascade; "
-	  . join('; ', map { "ALTER FUNCTION kpi.$_ SET plan_cache_mode = force_generic_plan" } qw(recompute() recompute_links(date[]) verify())));
+	  . join('; ', map { "ALTER FUNCTION kpi.$_ SET plan_cache_mode = force_generic_plan" } 'recompute_figures(timestamptz, bigint[], date, date)', 'recompute_links(date[], kpi.recompute_kpi[])', 'verify()'));
 
 # ---------------------------------------------------------------- a database and its sessions
 

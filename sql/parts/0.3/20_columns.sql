@@ -1,5 +1,8 @@
 -- Columns that existing tables gain, each at the end of its table.
 
+-- for all of this step: what others put into the extension's schema is not found
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 ALTER TABLE kpi.target
     ADD COLUMN locked boolean NOT NULL DEFAULT false,
     ADD COLUMN state text NOT NULL DEFAULT 'final'

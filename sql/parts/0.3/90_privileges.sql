@@ -5,12 +5,20 @@ DO $$
 DECLARE
     recipient constant text := $recipient$@extowner@$recipient$;
     user_tables constant regclass[] := ARRAY['kpi.objective']::regclass[];
+    -- what triggers write and users keep: the owner reads and passes that on,
+    -- inserts, because dumps are restored, and deletes what is no longer wanted
+    kept_tables constant regclass[] := ARRAY['kpi.target_revision', 'kpi.fact_revision']::regclass[];
     thing record;
     user_table regclass;
     owned regclass;
 BEGIN
-    FOREACH user_table IN ARRAY user_tables LOOP
-        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s WITH GRANT OPTION', user_table, recipient);
+    FOREACH user_table IN ARRAY user_tables || kept_tables LOOP
+        IF user_table = ANY (kept_tables) THEN
+            EXECUTE format('GRANT SELECT ON %s TO %s WITH GRANT OPTION', user_table, recipient);
+            EXECUTE format('GRANT INSERT, DELETE ON %s TO %s', user_table, recipient);
+        ELSE
+            EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s WITH GRANT OPTION', user_table, recipient);
+        END IF;
         PERFORM pg_catalog.pg_extension_config_dump(user_table, '');
         FOR owned IN
             SELECT d.objid::regclass
