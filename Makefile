@@ -1,8 +1,8 @@
 # kpi_cascade: PGXS build.
 #   make && make install && make installcheck    for those with a server of their own
-#   make demo, make check, make demo-stop        do their own set-up (tools/README.md)
+#   make demo, check, bench, demo-stop           do their own set-up (tools/README.md)
 
-SCRIPT_GOALS = check demo demo-stop
+SCRIPT_GOALS = bench check demo demo-stop
 ifneq (,$(filter $(SCRIPT_GOALS),$(MAKECMDGOALS)))
 
 # These must work where nothing is installed yet, so PGXS stays out of the way.
@@ -10,6 +10,8 @@ ifneq (,$(filter $(SCRIPT_GOALS),$(MAKECMDGOALS)))
 .NOTPARALLEL:
 check demo demo-stop:
 	@$(CURDIR)/tools/$@
+bench:
+	@$(CURDIR)/bench/run
 $(filter-out $(SCRIPT_GOALS),$(MAKECMDGOALS)):
 	@$(MAKE) $@
 
