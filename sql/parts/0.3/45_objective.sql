@@ -257,3 +257,274 @@ SELECT d.objective_id, d.perspective
 COMMENT ON VIEW kpi.objective_perspective IS 'The perspective that each objective counts in: its own, else that of the nearest objective above that has one';
 COMMENT ON COLUMN kpi.objective_perspective.objective_id IS 'The objective';
 COMMENT ON COLUMN kpi.objective_perspective.perspective IS 'Its perspective; null where neither it nor any above has one';
+
+-- ---------------------------------------------------------------- scores
+
+-- A mean of means cannot be pushed through a recursive query, so the tree is
+-- unrolled first: every objective with every objective beneath it.  KPIs and
+-- cells are joined to that, by whatever period or objective is asked for, and
+-- kpi.objective_result works the mean out from the bottom.  Row security limits
+-- the objectives shown, never what counts in them: hence cells, not the views.
+CREATE VIEW kpi.objective_part AS
+WITH RECURSIVE part (objective_id, part_id, path, weights, alive_from, alive_to) AS (
+    SELECT o.objective_id, o.objective_id, ARRAY[o.objective_id], ARRAY[o.weight],
+           coalesce(greatest(o.valid_from, u.valid_from), '-infinity'), coalesce(least(o.valid_to, u.valid_to), 'infinity')
+      FROM kpi.objective o
+      LEFT JOIN kpi.unit u ON u.unit_id = o.unit_id
+    UNION ALL
+    SELECT p.objective_id, o.objective_id, p.path || o.objective_id, p.weights || o.weight,
+           greatest(p.alive_from, o.valid_from, u.valid_from), least(p.alive_to, o.valid_to, u.valid_to)
+      FROM part p
+      JOIN kpi.objective o ON o.parent_objective_id = p.part_id
+      LEFT JOIN kpi.unit u ON u.unit_id = o.unit_id
+     WHERE NOT o.objective_id = ANY (p.path))
+SELECT p.objective_id, p.part_id, p.path, p.weights, p.alive_from, p.alive_to
+  FROM part p;
+COMMENT ON VIEW kpi.objective_part IS 'Internal: every objective with itself and every objective beneath it, and when all of those in between are alive';
+COMMENT ON COLUMN kpi.objective_part.objective_id IS 'The objective';
+COMMENT ON COLUMN kpi.objective_part.part_id IS 'Itself, or one beneath it';
+COMMENT ON COLUMN kpi.objective_part.path IS 'The keys from objective_id down to part_id';
+COMMENT ON COLUMN kpi.objective_part.weights IS 'The weights of those';
+COMMENT ON COLUMN kpi.objective_part.alive_from IS 'First day on which all of those are alive, -infinity for open';
+COMMENT ON COLUMN kpi.objective_part.alive_to IS 'First day on which one of them is no more, infinity for open';
+
+CREATE TYPE kpi.objective_share AS (
+    path            bigint[],
+    weights         numeric[],
+    score_sum       numeric,
+    score_weight    numeric,
+    coverage_sum    numeric,
+    coverage_weight numeric,
+    status          @extschema@.kpi_status,
+    kpis            bigint,
+    scored_kpis     bigint
+);
+COMMENT ON TYPE kpi.objective_share IS 'Internal to kpi.objective_score: what the KPIs of one objective bring to one above it in one period';
+COMMENT ON COLUMN kpi.objective_share.path IS 'The keys from the objective above down to this one';
+COMMENT ON COLUMN kpi.objective_share.weights IS 'The weights of those';
+COMMENT ON COLUMN kpi.objective_share.score_sum IS 'Sum of weight times score of its KPIs';
+COMMENT ON COLUMN kpi.objective_share.score_weight IS 'Sum of the weights of those that have a score';
+COMMENT ON COLUMN kpi.objective_share.coverage_sum IS 'Sum of weight times coverage';
+COMMENT ON COLUMN kpi.objective_share.coverage_weight IS 'Sum of all their weights';
+COMMENT ON COLUMN kpi.objective_share.status IS 'Their worst status';
+COMMENT ON COLUMN kpi.objective_share.kpis IS 'How many have a row in the period';
+COMMENT ON COLUMN kpi.objective_share.scored_kpis IS 'How many of those have a score';
+
+CREATE FUNCTION kpi.objective_result(
+    shares kpi.objective_share[],
+    OUT score numeric, OUT status @extschema@.kpi_status, OUT coverage numeric,
+    OUT kpis bigint, OUT scored_kpis bigint, OUT sub_objectives bigint, OUT scored_sub_objectives bigint)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    part kpi.objective_share;
+    -- the way from the top to where we are, and what was added up on it so far
+    path bigint[] := '{}';
+    weights numeric[];
+    depth integer := 0;
+    shared integer;
+    score_sum numeric[] := '{}';
+    score_weight numeric[] := '{}';
+    coverage_sum numeric[] := '{}';
+    coverage_weight numeric[] := '{}';
+    worst @extschema@.kpi_status[] := '{}';
+    result numeric;
+BEGIN
+    kpis := 0;
+    scored_kpis := 0;
+    sub_objectives := 0;
+    scored_sub_objectives := 0;
+    IF cardinality(shares) = 1 AND cardinality(shares[1].path) = 1 THEN
+        part := shares[1];
+        score := kpi.exact_quotient(part.score_sum, part.score_weight);
+        coverage := kpi.exact_quotient(part.coverage_sum, part.coverage_weight);
+        status := part.status;
+        kpis := part.kpis;
+        scored_kpis := part.scored_kpis;
+        RETURN;
+    END IF;
+    -- depth first, and a last step back to the top
+    FOREACH part IN ARRAY shares || NULL::kpi.objective_share LOOP
+        shared := 0;
+        WHILE shared < depth AND path[shared + 1] = part.path[shared + 1] LOOP
+            shared := shared + 1;
+        END LOOP;
+        WHILE depth > greatest(shared, 1) LOOP
+            result := kpi.exact_quotient(score_sum[depth], score_weight[depth]);
+            IF result IS NOT NULL THEN
+                score_sum[depth - 1] := score_sum[depth - 1] + weights[depth] * result;
+                score_weight[depth - 1] := score_weight[depth - 1] + weights[depth];
+            END IF;
+            IF depth = 2 THEN
+                sub_objectives := sub_objectives + 1;
+                scored_sub_objectives := scored_sub_objectives + (result IS NOT NULL)::integer;
+            END IF;
+            result := kpi.exact_quotient(coverage_sum[depth], coverage_weight[depth]);
+            IF result IS NOT NULL THEN
+                coverage_sum[depth - 1] := coverage_sum[depth - 1] + weights[depth] * result;
+                coverage_weight[depth - 1] := coverage_weight[depth - 1] + weights[depth];
+            END IF;
+            -- no_data and no_target count only where there is nothing else
+            IF worst[depth - 1] IS NULL OR worst[depth] > 'no_target' AND worst[depth - 1] <= 'no_target'
+               OR worst[depth] < worst[depth - 1] AND (worst[depth] > 'no_target' OR worst[depth - 1] <= 'no_target') THEN
+                worst[depth - 1] := worst[depth];
+            END IF;
+            depth := depth - 1;
+        END LOOP;
+        EXIT WHEN part.path IS NULL;
+        WHILE depth < cardinality(part.path) LOOP
+            depth := depth + 1;
+            score_sum[depth] := 0;
+            score_weight[depth] := 0;
+            coverage_sum[depth] := 0;
+            coverage_weight[depth] := 0;
+            worst[depth] := NULL;
+        END LOOP;
+        path := part.path;
+        weights := part.weights;
+        -- a part comes before those beneath it
+        score_sum[depth] := coalesce(part.score_sum, 0);
+        score_weight[depth] := coalesce(part.score_weight, 0);
+        coverage_sum[depth] := part.coverage_sum;
+        coverage_weight[depth] := part.coverage_weight;
+        worst[depth] := part.status;
+        IF depth = 1 THEN
+            kpis := part.kpis;
+            scored_kpis := part.scored_kpis;
+        END IF;
+    END LOOP;
+    score := kpi.exact_quotient(score_sum[1], score_weight[1]);
+    coverage := kpi.exact_quotient(coverage_sum[1], coverage_weight[1]);
+    status := worst[1];
+END
+$$;
+COMMENT ON FUNCTION kpi.objective_result(kpi.objective_share[]) IS
+'Internal to kpi.objective_score: the figures of an objective from its own share and those of all objectives beneath it, sorted by path.';
+
+CREATE VIEW kpi.objective_score AS
+SELECT g.objective_id,
+       g.code,
+       o.name,
+       o.kind,
+       p.perspective,
+       o.parent_objective_id,
+       g.unit_id,
+       h.path AS unit,
+       u.path AS unit_now,
+       o.owner,
+       g.period,
+       kpi.grain(g.period) AS grain,
+       kpi.first_day(g.period) AS period_start,
+       kpi.last_day(g.period) AS period_end,
+       kpi.last_day(g.period) < current_date AS is_closed,
+       r.score,
+       r.status,
+       r.coverage,
+       r.kpis,
+       r.scored_kpis,
+       r.sub_objectives,
+       r.scored_sub_objectives
+  FROM (SELECT q.objective_id, q.code, q.unit_id, q.period,
+               array_agg(ROW(q.path, q.weights, q.score_sum, q.score_weight, q.coverage_sum, q.coverage_weight,
+                             q.status, q.kpis, q.scored_kpis)::kpi.objective_share ORDER BY q.path) AS shares
+          FROM (SELECT o.objective_id, o.code, o.unit_id, x.period, a.path, a.weights,
+                       sum(k.weight * x.score) AS score_sum,
+                       sum(k.weight) FILTER (WHERE x.score IS NOT NULL) AS score_weight,
+                       sum(k.weight * x.coverage) AS coverage_sum,
+                       sum(k.weight) AS coverage_weight,
+                       -- kpi.worst(), but in C
+                       coalesce(min(x.status) FILTER (WHERE x.status > 'no_target'), min(x.status)) AS status,
+                       count(*) AS kpis,
+                       count(x.score) AS scored_kpis
+                  FROM kpi.objective o
+                  JOIN kpi.objective_part a ON a.objective_id = o.objective_id
+                  JOIN kpi.kpi k ON k.objective_id = a.part_id
+                  JOIN (SELECT c.kpi_id, c.period, c.score, c.status, c.coverage, 0 AS source
+                          FROM kpi.cell c
+                        UNION ALL
+                        SELECT *
+                          FROM (SELECT d.kpi_id, d.period, d.score, d.status, d.coverage, 1 AS source
+                                  FROM kpi.dirty((SELECT v.key FROM kpi.view_key v)) d
+                                OFFSET 0) pending) x ON x.kpi_id = k.kpi_id
+                 WHERE (x.source = 1 OR NOT kpi.is_dirty(x.kpi_id, x.period))
+                   AND a.alive_from <= kpi.last_day(x.period) AND a.alive_to > kpi.last_day(x.period)
+                   AND CASE WHEN (SELECT kpi.row_security_applies())
+                            THEN o.unit_id IS NULL OR o.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id)) ELSE true END
+                 GROUP BY o.objective_id, o.code, o.unit_id, x.period, a.path, a.weights) q
+         GROUP BY q.objective_id, q.code, q.unit_id, q.period) g
+ CROSS JOIN LATERAL kpi.objective_result(g.shares) r
+  JOIN kpi.objective o ON o.objective_id = g.objective_id
+  LEFT JOIN kpi.objective_perspective p ON p.objective_id = g.objective_id
+  LEFT JOIN kpi.unit u ON u.unit_id = g.unit_id
+  LEFT JOIN kpi.unit_path h ON h.unit_id = g.unit_id
+                           AND h.valid_from <= kpi.last_day(g.period) AND h.valid_to > kpi.last_day(g.period);
+COMMENT ON VIEW kpi.objective_score IS 'One row per objective and period: the mean of the scores of its KPIs, weighted by kpi.weight, and of its sub-objectives, weighted by objective.weight. An objective has a row where it is alive and one of its KPIs, or of its sub-objectives'' KPIs, has one; a sub-objective that is not alive counts nowhere, nor do those beneath it';
+COMMENT ON COLUMN kpi.objective_score.objective_id IS 'The objective';
+COMMENT ON COLUMN kpi.objective_score.code IS 'Its code';
+COMMENT ON COLUMN kpi.objective_score.name IS 'Its name';
+COMMENT ON COLUMN kpi.objective_score.kind IS 'mission, vision, strategic_objective, unit_objective or business_driver';
+COMMENT ON COLUMN kpi.objective_score.perspective IS 'Its perspective, or that of the nearest objective above that has one';
+COMMENT ON COLUMN kpi.objective_score.parent_objective_id IS 'The objective it serves; null for a root';
+COMMENT ON COLUMN kpi.objective_score.unit_id IS 'The unit whose objective it is; null for one of everybody';
+COMMENT ON COLUMN kpi.objective_score.unit IS 'Path of that unit as it was on the last day of the period';
+COMMENT ON COLUMN kpi.objective_score.unit_now IS 'Its path by the newest recorded parentage';
+COMMENT ON COLUMN kpi.objective_score.owner IS 'Who answers for the objective';
+COMMENT ON COLUMN kpi.objective_score.period IS 'The period';
+COMMENT ON COLUMN kpi.objective_score.grain IS 'Day, week, month, quarter, half or year';
+COMMENT ON COLUMN kpi.objective_score.period_start IS 'First day of the period';
+COMMENT ON COLUMN kpi.objective_score.period_end IS 'Last day of the period';
+COMMENT ON COLUMN kpi.objective_score.is_closed IS 'Is the last day before today?';
+COMMENT ON COLUMN kpi.objective_score.score IS 'Weighted mean of the scores of its KPIs and sub-objectives that have one; null where none has, or all those weights are 0';
+COMMENT ON COLUMN kpi.objective_score.status IS 'The worst status of its KPIs and sub-objectives; no_data and no_target only where there is nothing else';
+COMMENT ON COLUMN kpi.objective_score.coverage IS 'Mean of the coverage of its KPIs and sub-objectives, weighted the same way, 0 to 1; null where all weights are 0';
+COMMENT ON COLUMN kpi.objective_score.kpis IS 'Number of its own KPIs that have a row in the period';
+COMMENT ON COLUMN kpi.objective_score.scored_kpis IS 'Number of those that have a score';
+COMMENT ON COLUMN kpi.objective_score.sub_objectives IS 'Number of its direct sub-objectives that have a row in the period';
+COMMENT ON COLUMN kpi.objective_score.scored_sub_objectives IS 'Number of those that have a score';
+
+CREATE VIEW kpi.perspective_score AS
+SELECT a.unit_id,
+       a.unit,
+       a.unit_now,
+       a.unit_name,
+       a.level_no,
+       a.level,
+       p.perspective,
+       kpi.perspective_no(p.perspective) AS perspective_no,
+       a.period,
+       a.grain,
+       a.period_start,
+       a.period_end,
+       a.is_closed,
+       kpi.weighted_mean(a.score, k.weight) FILTER (WHERE a.score IS NOT NULL) AS score,
+       kpi.worst(a.status) AS status,
+       kpi.weighted_mean(a.coverage, k.weight) AS coverage,
+       count(*) AS kpis,
+       count(a.score) AS scored_kpis
+  FROM kpi.attainment a
+  JOIN kpi.kpi k ON k.kpi_id = a.kpi_id
+  LEFT JOIN kpi.objective_perspective p ON p.objective_id = k.objective_id
+ GROUP BY a.unit_id, a.unit, a.unit_now, a.unit_name, a.level_no, a.level, p.perspective, a.period, a.grain,
+          a.period_start, a.period_end, a.is_closed;
+COMMENT ON VIEW kpi.perspective_score IS 'kpi.unit_score by perspective: one row per unit, perspective and period with the mean of the scores of those KPIs of the unit whose objective counts in the perspective, weighted by kpi.weight';
+COMMENT ON COLUMN kpi.perspective_score.unit_id IS 'The unit';
+COMMENT ON COLUMN kpi.perspective_score.unit IS 'Its path as it was on the last day of the period';
+COMMENT ON COLUMN kpi.perspective_score.unit_now IS 'Its path by the newest recorded parentage';
+COMMENT ON COLUMN kpi.perspective_score.unit_name IS 'Its name';
+COMMENT ON COLUMN kpi.perspective_score.level_no IS 'Its level, 1 at the top';
+COMMENT ON COLUMN kpi.perspective_score.level IS 'Name of that level';
+COMMENT ON COLUMN kpi.perspective_score.perspective IS 'The perspective; null for KPIs without objective and those whose objective has none';
+COMMENT ON COLUMN kpi.perspective_score.perspective_no IS 'Its place in a balanced scorecard: 1 financial, 2 customer, 3 internal_process, 4 learning_and_growth; null for others. Order by it, then by perspective';
+COMMENT ON COLUMN kpi.perspective_score.period IS 'The period';
+COMMENT ON COLUMN kpi.perspective_score.grain IS 'Day, week, month, quarter, half or year';
+COMMENT ON COLUMN kpi.perspective_score.period_start IS 'First day of the period';
+COMMENT ON COLUMN kpi.perspective_score.period_end IS 'Last day of the period';
+COMMENT ON COLUMN kpi.perspective_score.is_closed IS 'Is the last day before today?';
+COMMENT ON COLUMN kpi.perspective_score.score IS 'Mean of the scores of the KPIs that have one, weighted by kpi.weight; null where none has, or all those weights are 0';
+COMMENT ON COLUMN kpi.perspective_score.status IS 'The worst status of the KPIs; no_data and no_target only where there is nothing else';
+COMMENT ON COLUMN kpi.perspective_score.coverage IS 'Mean of the coverage of all the KPIs, weighted by kpi.weight';
+COMMENT ON COLUMN kpi.perspective_score.kpis IS 'Number of the KPIs that have a row in the period';
+COMMENT ON COLUMN kpi.perspective_score.scored_kpis IS 'Number of those that have a score';
+
+COMMENT ON COLUMN kpi.kpi.weight IS 'Its weight in the scores of its unit and of its objective, at least 0';
