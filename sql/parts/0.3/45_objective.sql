@@ -53,9 +53,15 @@ ALTER TABLE kpi.kpi
 CREATE INDEX kpi_objective_id_idx ON kpi.kpi (objective_id);
 COMMENT ON COLUMN kpi.kpi.objective_id IS 'The objective the KPI serves, with kpi.kpi.weight as its weight there; null for none';
 
--- Empty for ever: it exists to be locked by whoever changes the tree.
-CREATE TABLE kpi.objective_lock ();
-COMMENT ON TABLE kpi.objective_lock IS 'Internal. Empty; locked by the transaction that changes the tree of objectives, until it ends';
+-- One row, written now.  Whoever changes the tree locks the table and updates
+-- the row: at REPEATABLE READ, where changes made since the transaction began
+-- cannot be seen, the update then is a serialization failure.
+CREATE TABLE kpi.objective_lock (
+    changes bigint NOT NULL
+);
+COMMENT ON TABLE kpi.objective_lock IS 'Internal. Locked by the transaction that changes the tree of objectives, until it ends';
+COMMENT ON COLUMN kpi.objective_lock.changes IS 'Number of transactions that changed the tree';
+INSERT INTO kpi.objective_lock (changes) VALUES (0);
 
 -- ---------------------------------------------------------------- rules
 
@@ -81,6 +87,7 @@ CREATE FUNCTION kpi.lock_objectives() RETURNS trigger
     AS $$
 BEGIN
     LOCK TABLE kpi.objective_lock IN SHARE ROW EXCLUSIVE MODE;
+    UPDATE kpi.objective_lock l SET changes = l.changes + 1 WHERE l.xmin <> pg_current_xact_id()::xid;
     RETURN NULL;
 END
 $$;
@@ -95,7 +102,6 @@ CREATE FUNCTION kpi.objective_tree() RETURNS trigger
 DECLARE
     changed bigint[];
     gone bigint[] := '{}';
-    repeatable constant boolean := current_setting('transaction_isolation') = 'repeatable read';
     start bigint;
     current bigint;
     above bigint;
@@ -120,6 +126,7 @@ BEGIN
     END IF;
     -- held already, unless another trigger changed more than the statement named
     LOCK TABLE kpi.objective_lock IN SHARE ROW EXCLUSIVE MODE;
+    UPDATE kpi.objective_lock l SET changes = l.changes + 1 WHERE l.xmin <> pg_current_xact_id()::xid;
 
     SELECT o.code, c.parent_objective_id INTO bad
       FROM unnest(gone) AS g (objective_id)
@@ -156,12 +163,7 @@ BEGIN
                     SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, COLUMN = 'parent_objective_id';
             END IF;
             seen := seen || current;
-            IF repeatable THEN
-                -- what somebody else changed meanwhile is a serialization failure
-                SELECT o.parent_objective_id INTO above FROM kpi.objective o WHERE o.objective_id = current FOR SHARE;
-            ELSE
-                SELECT o.parent_objective_id INTO above FROM kpi.objective o WHERE o.objective_id = current;
-            END IF;
+            SELECT o.parent_objective_id INTO above FROM kpi.objective o WHERE o.objective_id = current;
             IF NOT FOUND THEN
                 IF current = start THEN
                     -- deleted again by a trigger
