@@ -4,7 +4,7 @@
 DO $$
 DECLARE
     recipient constant text := $recipient$@extowner@$recipient$;
-    user_tables constant regclass[] := ARRAY['kpi.objective']::regclass[];
+    user_tables constant regclass[] := ARRAY['kpi.objective', 'kpi.benchmark']::regclass[];
     -- what triggers write and users keep: the owner reads and passes that on,
     -- inserts, because dumps are restored, and deletes what is no longer wanted
     kept_tables constant regclass[] := ARRAY['kpi.target_revision', 'kpi.fact_revision']::regclass[];

@@ -1,0 +1,984 @@
+-- Spreading targets over the KPIs beneath and the periods inside, and adding
+-- them up again.
+--
+-- kpi.spread_plan works a whole spread out, without writing: first the target
+-- of the unit at the top over the periods, then in each period, from the top
+-- down, each unit's over the KPIs right beneath it.  So sums hold on every
+-- level and over time.  What rounding leaves over goes to the largest
+-- remainders; each KPI carries its fraction on to the next period, so that
+-- totals over time are those of the largest remainders, too.
+--
+-- Cells are kept in flat arrays: the nodes of the tree, one per KPI and stretch
+-- of periods with one tree, ordered by path (a parent before its children), and
+-- for each its periods.  A KPI beneath which targets are locked must get at
+-- least what they need; one beneath which all are locked gets just that.
+
+CREATE TYPE kpi.target_plan AS (
+    unit      @extschema@.kpi_path,
+    measure   text,
+    period    @extschema@.kpi_period,
+    old_value numeric,
+    new_value numeric,
+    locked    boolean,
+    state     text,
+    basis     text,
+    kpi_id    bigint
+);
+COMMENT ON TYPE kpi.target_plan IS 'A row of what kpi.cascade_target and kpi.rollup_targets write, or would write';
+COMMENT ON COLUMN kpi.target_plan.unit IS 'Path of the unit on the last day of the period';
+COMMENT ON COLUMN kpi.target_plan.measure IS 'Code of the measure';
+COMMENT ON COLUMN kpi.target_plan.period IS 'The period';
+COMMENT ON COLUMN kpi.target_plan.old_value IS 'The target until now; null for none';
+COMMENT ON COLUMN kpi.target_plan.new_value IS 'The target from now on; null where none can be said';
+COMMENT ON COLUMN kpi.target_plan.locked IS 'Is the target locked, and stays as it was?';
+COMMENT ON COLUMN kpi.target_plan.state IS 'The state until now; null for none';
+COMMENT ON COLUMN kpi.target_plan.basis IS 'In words, what the value rests on';
+COMMENT ON COLUMN kpi.target_plan.kpi_id IS 'The KPI';
+
+CREATE FUNCTION kpi.spread_tree(
+    top bigint, days date[], OUT first_no integer, OUT last_no integer, OUT kpi_id bigint, OUT parent_kpi_id bigint,
+    OUT unit_id bigint, OUT path @extschema@.kpi_path, OUT weight numeric, OUT share numeric, OUT is_growth boolean)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_custom_plan
+    SET enable_seqscan = off
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    rules record;
+    epoch record;
+BEGIN
+    SELECT k.unit_id, k.measure_id, m.rolls_up AND m.rollup <> 'none' AS rolls_up,
+           m.rolls_up AND m.apply_share AND m.rollup NOT IN ('none', 'min', 'max') AS takes_shares INTO rules
+      FROM kpi.kpi k JOIN kpi.measure m ON m.measure_id = k.measure_id
+     WHERE k.kpi_id = top;
+    FOR epoch IN
+        WITH breaks AS (
+            SELECT b.day
+              FROM (SELECT h.effective_from FROM kpi.unit_history h
+                    UNION SELECT u.valid_from FROM kpi.unit u UNION SELECT u.valid_to FROM kpi.unit u
+                    UNION SELECT k.valid_from FROM kpi.kpi k WHERE k.measure_id = rules.measure_id
+                    UNION SELECT k.valid_to FROM kpi.kpi k WHERE k.measure_id = rules.measure_id
+                    UNION SELECT l.valid_from FROM kpi.link l WHERE l.contributes = 'growth'
+                    UNION SELECT l.valid_to FROM kpi.link l WHERE l.contributes = 'growth') b (day)
+             WHERE b.day > days[1] AND b.day <= days[cardinality(days)])
+        SELECT min(d.no)::integer AS first_no, max(d.no)::integer AS last_no, max(d.day) AS day
+          FROM unnest(days) WITH ORDINALITY AS d (day, no)
+         GROUP BY (SELECT count(*) FROM breaks b WHERE b.day <= d.day)
+         ORDER BY 1
+    LOOP
+        RETURN QUERY
+        WITH RECURSIVE living AS MATERIALIZED (
+            SELECT k.kpi_id, k.unit_id, k.weight
+              FROM kpi.kpi k JOIN kpi.unit u ON u.unit_id = k.unit_id
+             WHERE k.measure_id = rules.measure_id
+               AND epoch.day >= coalesce(greatest(k.valid_from, u.valid_from), '-infinity')
+               AND epoch.day < coalesce(least(k.valid_to, u.valid_to), 'infinity')
+        ), descent AS (
+            SELECT l.unit_id, l.kpi_id, NULL::bigint AS parent_kpi_id, 1::numeric AS share, l.weight
+              FROM living l WHERE l.kpi_id = top
+            UNION ALL
+            SELECT h.unit_id, l.kpi_id, coalesce(d.kpi_id, d.parent_kpi_id),
+                   CASE WHEN rules.takes_shares THEN CASE WHEN d.kpi_id IS NULL THEN d.share ELSE 1 END * h.share ELSE 1 END, l.weight
+              FROM descent d
+             CROSS JOIN LATERAL (
+                 SELECT h.unit_id, h.share
+                   FROM kpi.unit_history h
+                  WHERE h.parent_unit_id = d.unit_id
+                    AND (h.share <> 0 OR NOT rules.rolls_up)
+                    AND h.effective_from = (SELECT max(n.effective_from) FROM kpi.unit_history n
+                                             WHERE n.unit_id = h.unit_id AND n.effective_from <= epoch.day)
+                 OFFSET 0) h
+              LEFT JOIN living l ON l.unit_id = h.unit_id
+        )
+        SELECT epoch.first_no, epoch.last_no, d.kpi_id, d.parent_kpi_id, d.unit_id,
+               (SELECT p.path FROM kpi.unit_path p WHERE p.unit_id = d.unit_id AND p.valid_from <= epoch.day AND p.valid_to > epoch.day),
+               d.weight, trim_scale(d.share),
+               EXISTS (SELECT FROM kpi.link g
+                        WHERE g.parent_kpi_id = d.kpi_id AND g.contributes = 'growth' AND g.weight <> 0
+                          AND epoch.day >= coalesce(g.valid_from, '-infinity') AND epoch.day < coalesce(g.valid_to, 'infinity'))
+          FROM descent d
+         WHERE d.kpi_id IS NOT NULL;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION kpi.spread_tree(bigint, date[]) IS
+'Internal: the KPI and those of its measure beneath it, per stretch of the days (ascending; numbered from 1) with one tree: each KPI alive, the KPI of the nearest unit above that has one alive, and the product of the shares between the two. Units cut off by a share of 0 are left out where the measure rolls up. With the owner''s rights: targets are spread over all units there are.';
+
+CREATE FUNCTION kpi.apportion(total numeric, weights numeric[], at_least numeric[], decimals integer, INOUT carry numeric[], OUT parts numeric[], OUT failure text)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    n constant integer := cardinality(weights);
+    grain constant numeric := ('1e' || decimals)::numeric;
+    unit constant numeric := ('1e-' || decimals)::numeric;
+    rest numeric := total * grain;
+    weight numeric;
+    lower numeric[];
+    settled boolean[] := array_fill(false, ARRAY[n]);
+    ideal numeric[] := array_fill(0::numeric, ARRAY[n]);
+    i integer;
+    again boolean := true;
+    step numeric;
+    taker record;
+BEGIN
+    carry := coalesce(carry, array_fill(0::numeric, ARRAY[n]));
+    FOR i IN 1 .. n LOOP
+        lower[i] := coalesce(at_least[i], 0) * grain;
+    END LOOP;
+    weight := (SELECT sum(w) FROM unnest(weights) w);
+    IF rest < (SELECT sum(l) FROM unnest(lower) l) THEN
+        failure := 'locked';
+        RETURN;
+    ELSIF weight = 0 AND rest <> (SELECT sum(l) FROM unnest(lower) l) THEN
+        failure := 'weights';
+        RETURN;
+    END IF;
+
+    -- by weight; whoever would get less than the least gets that, and the others share what then is left
+    WHILE again LOOP
+        again := false;
+        FOR i IN 1 .. n LOOP
+            CONTINUE WHEN settled[i];
+            ideal[i] := CASE WHEN weight = 0 THEN 0 ELSE div(rest * weights[i] * 1e20, weight) * 1e-20 END + carry[i];
+            again := again OR lower[i] > 0 AND ideal[i] < lower[i];
+        END LOOP;
+        IF again THEN
+            FOR i IN 1 .. n LOOP
+                CONTINUE WHEN settled[i] OR NOT (lower[i] > 0 AND ideal[i] < lower[i]);
+                settled[i] := true;
+                ideal[i] := lower[i];
+                rest := rest - lower[i];
+                weight := weight - weights[i];
+            END LOOP;
+        END IF;
+    END LOOP;
+
+    rest := total * grain;
+    FOR i IN 1 .. n LOOP
+        parts[i] := greatest(floor(round(ideal[i], 16)), lower[i]);
+        rest := rest - parts[i];
+    END LOOP;
+    WHILE rest <> 0 LOOP
+        step := sign(rest);
+        again := false;
+        FOR taker IN
+            SELECT t.i
+              FROM unnest(ideal, parts, lower, weights) WITH ORDINALITY AS t (ideal, part, lower, weight, i)
+             WHERE CASE WHEN step > 0 THEN t.weight > 0 ELSE t.part > t.lower END
+             ORDER BY step * round(t.ideal - t.part, 16) DESC, t.i
+             LIMIT least(abs(rest), n)
+        LOOP
+            parts[taker.i] := parts[taker.i] + step;
+            rest := rest - step;
+            again := true;
+        END LOOP;
+        IF NOT again THEN
+            failure := 'weights';
+            RETURN;
+        END IF;
+    END LOOP;
+    FOR i IN 1 .. n LOOP
+        carry[i] := CASE WHEN settled[i] OR abs(ideal[i] - parts[i]) >= 1 THEN 0 ELSE ideal[i] - parts[i] END;
+        parts[i] := trim_scale(parts[i] * unit);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION kpi.apportion(numeric, numeric[], numeric[], integer, numeric[]) IS
+'Internal: parts of a total that is not negative, in proportion to weights but each at least so much, with so many decimals, that add up exactly: largest remainder, ties in order. carry, in units of the last decimal, is what each lacks from before, and then what it lacks now. failure: locked where the least exceeds the total, weights where all are 0.';
+
+CREATE FUNCTION kpi.spread_plan(
+    top bigint, period @extschema@.kpi_period, value numeric, method text, grain text, pattern numeric[], over_periods text,
+    of_period @extschema@.kpi_period, decimals integer) RETURNS SETOF kpi.target_plan
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_custom_plan
+    SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    whole constant @extschema@.kpi_period := period;
+    rules record;
+    leaf @extschema@.kpi_grain;
+    adds_over_periods boolean;
+    by_units text := method;                -- how units share
+    by_periods text := over_periods;        -- how periods share
+    direction constant numeric := CASE WHEN value < 0 THEN -1 ELSE 1 END;
+    hint text;
+    -- the periods to spread over, and those that history is taken from
+    periods @extschema@.kpi_period[];
+    np integer;
+    earlier @extschema@.kpi_period[];
+    period_weights numeric[];
+    -- nodes
+    nn integer;
+    node_kpi bigint[];
+    node_path @extschema@.kpi_path[];
+    node_parent integer[];
+    node_weight numeric[];
+    node_share numeric[];
+    node_from integer[];
+    node_to integer[];
+    node_at integer[];                      -- cell of a node in period j: node_at + j
+    kids integer[];                         -- nodes by parent
+    kids_at integer[];                      -- those of a node: kids_at + 1 to kids_at + kids_of
+    kids_of integer[];
+    top_of integer[];                       -- the node at the top, by period
+    is_growth boolean;
+    is_hidden boolean;
+    -- cells
+    nc integer;
+    old_value numeric[];
+    old_state text[];
+    is_locked boolean[];
+    fixed numeric[];                        -- targets that are given, in the direction of the value
+    given numeric[];                        -- those of them that are locked themselves
+    needs numeric[];                        -- the least a node must get for what is fixed beneath it
+    measured numeric[];                     -- history, or what is there now
+    cell numeric[];
+    words text[];
+    coarse record;
+    row kpi.target_plan;
+    i integer;
+    j integer;
+    k integer;
+    c integer;
+    total numeric;
+    part numeric;
+    all_fixed boolean;
+    weights numeric[];
+    at_least numeric[];
+    takers integer[];
+    carry numeric[];
+    carry_all numeric[];
+    shared record;
+    scaled constant numeric := ('1e' || decimals)::numeric;
+    rounding constant numeric := ('1e-' || decimals)::numeric;
+    place text;
+BEGIN
+    SELECT m.measure_id, m.code AS measure, m.rollup, m.time_rollup, m.grain, m.fiscal_start, u.path AS unit,
+           m.rollup IN ('sum', 'count') AS adds, m.rollup IN ('sum', 'count', 'none') AS may_add INTO rules
+      FROM kpi.kpi k JOIN kpi.measure m ON m.measure_id = k.measure_id JOIN kpi.unit u ON u.unit_id = k.unit_id
+     WHERE k.kpi_id = top;
+    place := format('unit "%s" and measure "%s"', rules.unit, rules.measure);
+
+    -- what is asked for
+    IF whole IS NULL OR value IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = format('no %s is given to spread for %s', CASE WHEN whole IS NULL THEN 'period' ELSE 'value' END, place),
+            HINT = 'kpi.cascade_target takes a unit, a measure, a period and a value.';
+    ELSIF decimals IS NULL OR decimals NOT BETWEEN 0 AND 20 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('decimals "%s" is out of range', coalesce(decimals::text, 'null')), HINT = 'It is the number of digits after the point, 0 to 20.';
+    ELSIF NOT (abs(value) < 1e30) THEN
+        RAISE EXCEPTION USING ERRCODE = 'numeric_value_out_of_range',
+            MESSAGE = format('value "%s" of a target is out of range', value), HINT = 'Numbers are finite and have at most 30 digits before and 20 after the point.';
+    ELSIF NOT kpi.is_target_period(whole, rules.grain, rules.fiscal_start) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('target period "%s" for unit "%s" does not fit measure "%s"', whole, rules.unit, rules.measure),
+            HINT = format('Use a %s or a coarser period that it rolls up to.', rules.grain);
+    ELSIF by_units NOT IN ('equal', 'weight', 'history', 'current', 'same', 'pattern') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('method "%s" of spreading is not known', method),
+            HINT = 'Use one of: equal, weight, history, current, same, pattern.';
+    ELSIF by_periods NOT IN ('equal', 'history', 'current', 'same', 'pattern') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('over_periods "%s" is not known', over_periods), HINT = 'Use one of: equal, history, current, same, pattern.';
+    END IF;
+    IF grain IS NOT NULL AND grain NOT IN ('day', 'week', 'month', 'quarter', 'half', 'year') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('grain "%s" is not known', grain), HINT = 'Use one of: day, week, month, quarter, half, year.';
+    END IF;
+    leaf := coalesce(grain::@extschema@.kpi_grain, rules.grain);
+    IF leaf < rules.grain OR NOT EXISTS (SELECT FROM kpi.periods(whole, leaf)) OR leaf <> kpi.grain(whole) AND rules.grain = 'week' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('%s cannot be spread by %s', whole, leaf),
+            HINT = format('Give a grain from that of the measure (%s) to that of the period (%s) which divides it.', rules.grain, kpi.grain(whole));
+    END IF;
+    periods := ARRAY(SELECT p FROM kpi.periods(whole, leaf) p ORDER BY p);
+    np := cardinality(periods);
+
+    -- the tree, and what is there
+    WITH tree AS MATERIALIZED (
+        SELECT t.*, row_number() OVER (ORDER BY t.first_no, t.path)::integer AS i
+          FROM kpi.spread_tree(top, ARRAY(SELECT kpi.last_day(p) FROM unnest(periods) WITH ORDINALITY AS u (p, o) ORDER BY o)) t
+    ), node AS (
+        SELECT t.*, p.i AS parent, sum(t.last_no - t.first_no + 1) OVER (ORDER BY t.i)::integer AS cells
+          FROM tree t LEFT JOIN tree p ON p.first_no = t.first_no AND p.kpi_id = t.parent_kpi_id
+    )
+    SELECT array_agg(n.kpi_id ORDER BY n.i), array_agg(n.path ORDER BY n.i), array_agg(n.parent ORDER BY n.i), array_agg(n.weight ORDER BY n.i),
+           array_agg(n.share ORDER BY n.i), array_agg(n.first_no ORDER BY n.i), array_agg(n.last_no ORDER BY n.i),
+           array_agg(n.cells - n.last_no ORDER BY n.i), coalesce(bool_or(n.is_growth) FILTER (WHERE n.kpi_id = top), false),
+           bool_or(CASE WHEN (SELECT kpi.row_security_applies()) THEN n.unit_id NOT IN (SELECT v FROM kpi.visible_units() v) END)
+      INTO node_kpi, node_path, node_parent, node_weight, node_share, node_from, node_to, node_at, is_growth, is_hidden
+      FROM node n;
+    IF is_hidden THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('target for %s in %s cannot be spread over units that you cannot see', place, whole),
+            HINT = 'Row security on kpi.unit hides some of those beneath it.';
+    END IF;
+    nn := coalesce(cardinality(node_kpi), 0);
+    IF nn = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('KPI of %s is not alive in %s', place, whole),
+            HINT = 'Its validity and its unit''s say when it is.';
+    END IF;
+    nc := node_at[nn] + node_to[nn];
+    kids_of := array_fill(0, ARRAY[nn]);
+    kids_at := array_fill(0, ARRAY[nn]);
+    top_of := array_fill(NULL::integer, ARRAY[np]);
+    FOR i IN 1 .. nn LOOP
+        IF node_parent[i] IS NULL THEN
+            FOR j IN node_from[i] .. node_to[i] LOOP
+                top_of[j] := i;
+            END LOOP;
+        ELSE
+            kids_of[node_parent[i]] := kids_of[node_parent[i]] + 1;
+        END IF;
+    END LOOP;
+    kids := ARRAY(SELECT u.i FROM unnest(node_parent) WITH ORDINALITY AS u (parent, i) WHERE u.parent IS NOT NULL ORDER BY u.parent, u.i);
+    c := 0;
+    FOR i IN 1 .. nn LOOP
+        kids_at[i] := c;
+        c := c + kids_of[i];
+    END LOOP;
+    IF c = 0 AND np = 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('there is nothing to spread the target for %s in %s over', place, whole),
+            DETAIL = 'No unit beneath has a living KPI of the measure, and there is only one period.',
+            HINT = 'Create the KPIs with kpi.deploy, give a finer grain, or set the target with kpi.set_target.';
+    END IF;
+
+    SELECT array_agg(t.value ORDER BY s.c), array_agg(t.state ORDER BY s.c), array_agg(coalesce(t.locked, false) ORDER BY s.c),
+           array_agg(CASE WHEN t.locked THEN direction * trim_scale(coalesce(t.value, 0)) END ORDER BY s.c)
+      INTO old_value, old_state, is_locked, fixed
+      FROM (SELECT u.kpi_id, periods[x.j] AS p, u.at + x.j AS c
+              FROM unnest(node_kpi, node_from, node_to, node_at) AS u (kpi_id, first_no, last_no, at), generate_series(u.first_no, u.last_no) AS x (j)) s
+      LEFT JOIN kpi.target t ON t.kpi_id = s.kpi_id AND t.period OPERATOR(@extschema@.=) s.p;
+
+    -- how
+    adds_over_periods := rules.may_add AND rules.time_rollup = 'pool' AND NOT is_growth;
+    IF by_units = 'pattern' AND pattern IS NULL OR by_periods = 'pattern' AND pattern IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'no pattern is given to spread by', HINT = 'Give the weights of the periods, such as pattern => ''{4,4,5}''.';
+    END IF;
+    by_units := CASE WHEN by_units <> 'pattern' THEN by_units WHEN rules.adds AND NOT is_growth THEN 'equal' ELSE 'same' END;
+    by_units := coalesce(by_units, CASE WHEN rules.adds AND NOT is_growth THEN 'equal' ELSE 'same' END);
+    IF by_units <> 'same' AND (NOT rules.may_add OR is_growth) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('targets of measure "%s" do not add up over units, so "%s" cannot spread them', rules.measure, by_units),
+            DETAIL = CASE WHEN is_growth THEN 'A growth link leads into the KPI.' ELSE format('Its rollup is %s.', rules.rollup) END,
+            HINT = 'Use the method same.';
+    END IF;
+    by_periods := coalesce(by_periods, CASE WHEN pattern IS NOT NULL THEN 'pattern' WHEN NOT adds_over_periods OR np = 1 THEN 'same'
+                                            WHEN by_units IN ('history', 'current') THEN by_units ELSE 'equal' END);
+    IF by_periods = 'same' AND adds_over_periods AND np > 1 OR by_periods <> 'same' AND NOT adds_over_periods AND np > 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('targets of measure "%s" %s over periods, so "%s" cannot spread them', rules.measure,
+                             CASE WHEN adds_over_periods THEN 'add up' ELSE 'do not add up' END, by_periods),
+            DETAIL = CASE WHEN is_growth THEN 'A growth link leads into the KPI.'
+                          ELSE format('Its rollup is %s, its time_rollup %s.', rules.rollup, rules.time_rollup) END,
+            HINT = CASE WHEN adds_over_periods THEN 'Use equal, history, current or pattern over the periods.' ELSE 'Use same over the periods, without a pattern.' END;
+    END IF;
+    IF (by_units <> 'same' OR by_periods <> 'same') AND scale(trim_scale(value)) > decimals THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('value "%s" has more than %s decimals', trim_scale(value), decimals),
+            HINT = format('Give decimals => %s, or a value with fewer.', scale(trim_scale(value)));
+    END IF;
+
+    period_weights := array_fill(1::numeric, ARRAY[np]);
+    IF by_periods = 'pattern' THEN
+        IF cardinality(pattern) = 0 OR np % cardinality(pattern) <> 0 OR array_ndims(pattern) <> 1
+           OR EXISTS (SELECT FROM unnest(pattern) w WHERE w IS NULL OR NOT (w >= 0 AND w < 1e30)) THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = format('pattern "%s" does not fit the %s periods by %s in %s', pattern, np, leaf, whole),
+                HINT = 'Give a weight, not negative, for each period, or for a number that divides theirs; it is then repeated.';
+        END IF;
+        FOR j IN 1 .. np LOOP
+            period_weights[j] := pattern[(j - 1) % cardinality(pattern) + 1];
+        END LOOP;
+    END IF;
+
+    -- the figures to go by
+    IF 'history' IN (by_units, by_periods) THEN
+        IF of_period IS NOT NULL AND kpi.grain(of_period) <> kpi.grain(whole) THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = format('of_period "%s" is no %s as %s is', of_period, kpi.grain(whole), whole),
+                HINT = 'Take the history from a period of the same grain.';
+        END IF;
+        -- period by period, where history says how the periods share; else the whole
+        IF by_periods <> 'history' THEN
+            earlier := array_fill(coalesce(of_period, kpi.year_before(whole)), ARRAY[np]);
+        ELSIF of_period IS NULL THEN
+            earlier := ARRAY(SELECT kpi.year_before(p) FROM unnest(periods) WITH ORDINALITY AS u (p, o) ORDER BY o);
+        ELSE
+            earlier := ARRAY(SELECT p FROM kpi.periods(of_period, leaf) p ORDER BY p);
+        END IF;
+        SELECT array_agg(coalesce(a.actual, 0) ORDER BY s.c) INTO measured
+          FROM (SELECT u.kpi_id, earlier[x.j] AS p, u.at + x.j AS c
+                  FROM unnest(node_kpi, node_from, node_to, node_at) AS u (kpi_id, first_no, last_no, at), generate_series(u.first_no, u.last_no) AS x (j)) s
+          LEFT JOIN (SELECT a.kpi_id, a.period, a.actual FROM kpi.attainment a
+                      WHERE a.measure_id = rules.measure_id AND a.kpi_id = ANY (node_kpi) AND a.period OPERATOR(@extschema@.=) ANY (earlier)) a
+                 ON a.kpi_id = s.kpi_id AND a.period OPERATOR(@extschema@.=) s.p;
+    ELSIF 'current' IN (by_units, by_periods) THEN
+        measured := ARRAY(SELECT coalesce(v, 0) FROM unnest(old_value) WITH ORDINALITY AS u (v, o) ORDER BY o);
+    END IF;
+    IF by_periods IN ('history', 'current') THEN
+        FOR j IN 1 .. np LOOP
+            period_weights[j] := coalesce(measured[node_at[top_of[j]] + j], 0);
+        END LOOP;
+    END IF;
+    IF measured IS NOT NULL THEN
+        FOR i IN 1 .. nn LOOP
+            FOR j IN node_from[i] .. node_to[i] LOOP
+                IF measured[node_at[i] + j] < 0 THEN
+                    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                        MESSAGE = format('targets cannot be spread by a negative number, as unit "%s" has (%s)', node_path[i], trim_scale(measured[node_at[i] + j])),
+                        DETAIL = CASE WHEN earlier IS NOT NULL THEN format('It is the actual of %s.', earlier[j]) ELSE format('It is the target of %s.', periods[j]) END,
+                        HINT = 'Use another method, or another period.';
+                END IF;
+            END LOOP;
+        END LOOP;
+    END IF;
+
+    -- locked targets of coarser periods hold for the periods inside together
+    FOR coarse IN
+        SELECT t.kpi_id, t.period, direction * trim_scale(t.value) AS value, n.i
+          FROM kpi.target t
+         CROSS JOIN LATERAL (SELECT min(u.i)::integer AS i FROM unnest(node_kpi) WITH ORDINALITY AS u (kpi_id, i) WHERE u.kpi_id = t.kpi_id) n
+         WHERE t.kpi_id = ANY (node_kpi) AND t.locked AND t.value IS NOT NULL
+           AND t.period OPERATOR(@extschema@.<@) whole AND kpi.grain(t.period) > leaf
+         ORDER BY kpi.grain(t.period), t.period, n.i
+    LOOP
+        total := coarse.value;
+        takers := '{}';
+        weights := '{}';
+        FOR i IN coarse.i .. nn LOOP
+            CONTINUE WHEN node_kpi[i] <> coarse.kpi_id;
+            FOR j IN node_from[i] .. node_to[i] LOOP
+                CONTINUE WHEN NOT coarse.period OPERATOR(@extschema@.@>) periods[j];
+                IF fixed[node_at[i] + j] IS NULL THEN
+                    takers := takers || (node_at[i] + j);
+                    weights := weights || period_weights[j];
+                ELSE
+                    total := total - fixed[node_at[i] + j];
+                END IF;
+            END LOOP;
+        END LOOP;
+        IF NOT adds_over_periods THEN
+            FOREACH c IN ARRAY takers LOOP
+                fixed[c] := coarse.value;
+            END LOOP;
+            CONTINUE;
+        END IF;
+        IF (SELECT sum(w) FROM unnest(weights) w) = 0 THEN
+            weights := array_fill(1::numeric, ARRAY[cardinality(weights)]);
+        END IF;
+        shared := NULL;
+        IF cardinality(takers) > 0 AND total >= 0 AND scale(trim_scale(total)) <= decimals THEN
+            SELECT a.* INTO shared FROM kpi.apportion(total, weights, NULL, decimals, NULL) a;
+        END IF;
+        IF cardinality(takers) = 0 AND total <> 0 OR cardinality(takers) > 0 AND shared.parts IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = format('locked target for unit "%s" in %s (%s) cannot be spread over its periods', node_path[coarse.i], coarse.period, direction * coarse.value),
+                DETAIL = format('%s is left for %s periods that are not locked, with %s decimals.', direction * total, cardinality(takers), decimals),
+                HINT = 'Unlock it, or the targets inside.';
+        END IF;
+        FOR c IN 1 .. cardinality(takers) LOOP
+            fixed[takers[c]] := shared.parts[c];
+        END LOOP;
+    END LOOP;
+
+    -- what must be there for what is fixed, from the bottom up
+    given := fixed;
+    IF by_units <> 'same' AND EXISTS (SELECT FROM unnest(fixed) f WHERE f IS NOT NULL) THEN
+        FOR i IN 1 .. nn LOOP
+            FOR j IN node_from[i] .. node_to[i] LOOP
+                IF scale(trim_scale(fixed[node_at[i] + j])) > decimals THEN
+                    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                        MESSAGE = format('locked target for unit "%s" in %s (%s) has more than %s decimals', node_path[i], periods[j], direction * fixed[node_at[i] + j], decimals),
+                        HINT = format('Give decimals => %s, or unlock it.', scale(trim_scale(fixed[node_at[i] + j])));
+                END IF;
+            END LOOP;
+        END LOOP;
+        needs := array_fill(0::numeric, ARRAY[nc]);
+        FOR i IN REVERSE nn .. 1 LOOP
+            FOR j IN node_from[i] .. node_to[i] LOOP
+                c := node_at[i] + j;
+                IF fixed[c] IS NOT NULL THEN
+                    needs[c] := fixed[c];
+                    CONTINUE;
+                END IF;
+                total := 0;
+                part := 0;
+                all_fixed := kids_of[i] > 0;
+                FOR k IN kids_at[i] + 1 .. kids_at[i] + kids_of[i] LOOP
+                    c := node_at[kids[k]] + j;
+                    all_fixed := all_fixed AND fixed[c] IS NOT NULL;
+                    part := part + round(node_share[kids[k]] * needs[c], decimals);
+                    total := total + CASE WHEN fixed[c] IS NOT NULL THEN round(node_share[kids[k]] * needs[c], decimals)
+                                          ELSE ceil(node_share[kids[k]] * needs[c] * scaled) * rounding END;
+                END LOOP;
+                c := node_at[i] + j;
+                needs[c] := CASE WHEN all_fixed THEN part ELSE total END;
+                IF all_fixed THEN
+                    fixed[c] := part;
+                END IF;
+            END LOOP;
+        END LOOP;
+    END IF;
+
+    -- the top, over the periods
+    cell := array_fill(NULL::numeric, ARRAY[nc]);
+    words := array_fill(NULL::text, ARRAY[nc]);
+    total := direction * value;
+    takers := '{}';
+    weights := '{}';
+    at_least := '{}';
+    FOR j IN 1 .. np LOOP
+        CONTINUE WHEN top_of[j] IS NULL;
+        c := node_at[top_of[j]] + j;
+        IF NOT adds_over_periods OR np = 1 THEN
+            cell[c] := coalesce(given[c], direction * value);
+            words[c] := 'given';
+            IF np = 1 AND cell[c] <> direction * value THEN
+                RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                    MESSAGE = format('target for %s in %s is locked at %s', place, whole, direction * cell[c]),
+                    HINT = 'Unlock it first, or spread that value.';
+            END IF;
+        ELSIF fixed[c] IS NOT NULL THEN
+            cell[c] := fixed[c];
+            words[c] := 'what is locked beneath';
+            total := total - fixed[c];
+        ELSE
+            takers := takers || c;
+            weights := weights || period_weights[j];
+            at_least := at_least || greatest(coalesce(needs[c], 0), 0);
+        END IF;
+    END LOOP;
+    IF adds_over_periods AND np > 1 THEN
+        shared := NULL;
+        hint := 'weights';
+        IF total < 0 OR cardinality(takers) = 0 AND total <> 0 THEN
+            hint := 'locked';
+        ELSIF cardinality(takers) > 0 THEN
+            SELECT a.* INTO shared FROM kpi.apportion(total, weights, at_least, decimals, NULL) a;
+            hint := shared.failure;
+        ELSE
+            hint := NULL;
+        END IF;
+        IF hint = 'locked' THEN
+            RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = format('locked targets leave no way to spread %s over the periods of %s for %s', trim_scale(value), whole, place),
+                DETAIL = format('%s is left for %s periods, which need at least %s.', direction * total, cardinality(takers),
+                                direction * coalesce((SELECT sum(l) FROM unnest(at_least) l), 0)),
+                HINT = 'Unlock some of them, or spread another value.';
+        ELSIF hint = 'weights' THEN
+            RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = format('all weights of the periods of %s are zero, so %s cannot be spread for %s', whole, direction * total, place),
+                DETAIL = CASE by_periods WHEN 'history' THEN format('There are no actuals of %s in %s.', rules.unit, coalesce(of_period, kpi.year_before(whole)))
+                              WHEN 'current' THEN 'There are no targets yet.' ELSE format('The pattern is %s.', pattern) END,
+                HINT = 'Spread equally over the periods, or give other weights.';
+        END IF;
+        total := (SELECT sum(w) FROM unnest(weights) w);
+        FOR c IN 1 .. cardinality(takers) LOOP
+            cell[takers[c]] := shared.parts[c];
+            words[takers[c]] := format('%s %s of %s', by_periods, trim_scale(weights[c]), trim_scale(total));
+        END LOOP;
+    END IF;
+
+    -- each unit's over those beneath it
+    carry_all := array_fill(NULL::numeric, ARRAY[nn]);
+    FOR i IN 1 .. nn LOOP
+        CONTINUE WHEN kids_of[i] = 0;
+        FOR j IN node_from[i] .. node_to[i] LOOP
+            total := cell[node_at[i] + j];
+            IF by_units = 'same' THEN
+                FOR k IN kids_at[i] + 1 .. kids_at[i] + kids_of[i] LOOP
+                    c := node_at[kids[k]] + j;
+                    cell[c] := coalesce(fixed[c], total);
+                    words[c] := 'same as ' || node_path[i]::text;
+                END LOOP;
+                CONTINUE;
+            END IF;
+            takers := '{}';
+            weights := '{}';
+            at_least := '{}';
+            carry := '{}';
+            FOR k IN kids_at[i] + 1 .. kids_at[i] + kids_of[i] LOOP
+                c := node_at[kids[k]] + j;
+                IF fixed[c] IS NOT NULL THEN
+                    cell[c] := fixed[c];
+                    words[c] := 'what is locked beneath';
+                    total := total - round(node_share[kids[k]] * fixed[c], decimals);
+                ELSE
+                    takers := takers || kids[k];
+                    weights := weights || CASE by_units WHEN 'equal' THEN 1 WHEN 'weight' THEN node_weight[kids[k]] ELSE node_share[kids[k]] * measured[c] END;
+                    at_least := at_least || greatest(CASE WHEN needs IS NULL THEN 0 ELSE ceil(node_share[kids[k]] * needs[c] * scaled) * rounding END, 0);
+                    carry := carry || CASE WHEN adds_over_periods THEN coalesce(carry_all[kids[k]], 0) ELSE 0 END;
+                END IF;
+            END LOOP;
+            shared := NULL;
+            hint := NULL;
+            IF total < 0 OR cardinality(takers) = 0 AND total <> 0 THEN
+                hint := 'locked';
+            ELSIF cardinality(takers) > 0 THEN
+                SELECT a.* INTO shared FROM kpi.apportion(total, weights, at_least, decimals, carry) a;
+                hint := shared.failure;
+            END IF;
+            IF hint = 'locked' THEN
+                RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                    MESSAGE = format('locked targets beneath unit "%s" in %s leave no way to spread %s', node_path[i], periods[j], trim_scale(direction * cell[node_at[i] + j])),
+                    DETAIL = format('%s is left for %s KPIs, which need at least %s.', trim_scale(direction * total), cardinality(takers),
+                                    trim_scale(direction * coalesce((SELECT sum(l) FROM unnest(at_least) l), 0))),
+                    HINT = 'Unlock some of them, or spread another value.';
+            ELSIF hint = 'weights' THEN
+                RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                    MESSAGE = format('all weights beneath unit "%s" in %s are zero, so %s cannot be spread', node_path[i], periods[j], trim_scale(direction * total)),
+                    DETAIL = CASE by_units WHEN 'weight' THEN 'They are those of kpi.kpi.weight.' WHEN 'current' THEN 'There are no targets yet.'
+                                  ELSE format('There are no actuals of %s.', coalesce(earlier[j]::text, 'a year before')) END,
+                    HINT = 'Use another method, or give other weights.';
+            END IF;
+            part := (SELECT sum(w) FROM unnest(weights) w);
+            FOR k IN 1 .. cardinality(takers) LOOP
+                c := node_at[takers[k]] + j;
+                carry_all[takers[k]] := shared.carry[k];
+                -- what flows up is the part; where only a share does, the target is more
+                cell[c] := CASE WHEN node_share[takers[k]] = 1 THEN shared.parts[k] ELSE trim_scale(div(2 * shared.parts[k] * scaled + node_share[takers[k]], 2 * node_share[takers[k]]) * rounding) END;
+                words[c] := concat(by_units, ' ', trim_scale(weights[k]), ' of ', trim_scale(part),
+                                   CASE WHEN node_share[takers[k]] <> 1 THEN format(', share %s: %s flows up', node_share[takers[k]], direction * shared.parts[k]) END);
+            END LOOP;
+        END LOOP;
+    END LOOP;
+
+    -- the plan
+    row.measure := rules.measure;
+    FOR i IN 1 .. nn LOOP
+        row.unit := node_path[i];
+        row.kpi_id := node_kpi[i];
+        FOR j IN node_from[i] .. node_to[i] LOOP
+            c := node_at[i] + j;
+            row.period := periods[j];
+            row.old_value := trim_scale(old_value[c]);
+            row.locked := is_locked[c];
+            row.state := old_state[c];
+            row.new_value := CASE WHEN row.locked THEN row.old_value ELSE trim_scale(direction * cell[c]) END;
+            row.basis := CASE WHEN row.locked THEN 'locked' ELSE words[c] END;
+            RETURN NEXT row;
+        END LOOP;
+    END LOOP;
+
+    -- targets of coarser periods inside, where there are any, follow
+    RETURN QUERY
+    SELECT n.path, rules.measure::text, t.period, trim_scale(t.value),
+           CASE WHEN t.locked THEN trim_scale(t.value) WHEN adds_over_periods THEN trim_scale(direction * n.total) ELSE trim_scale(direction * n.last) END,
+           t.locked, t.state,
+           CASE WHEN t.locked THEN 'locked' WHEN adds_over_periods THEN format('sum of %s periods', n.periods) ELSE 'same' END, t.kpi_id
+      FROM kpi.target t
+     CROSS JOIN LATERAL (
+            SELECT (array_agg(u.path ORDER BY x.j DESC))[1] AS path, sum(cell[u.at + x.j]) AS total, count(*) AS periods,
+                   (array_agg(cell[u.at + x.j] ORDER BY x.j DESC))[1] AS last
+              FROM unnest(node_kpi, node_path, node_from, node_to, node_at) AS u (kpi_id, path, first_no, last_no, at),
+                   generate_series(u.first_no, u.last_no) AS x (j)
+             WHERE u.kpi_id = t.kpi_id AND t.period OPERATOR(@extschema@.@>) periods[x.j]) n
+     WHERE t.kpi_id = ANY (node_kpi) AND t.period OPERATOR(@extschema@.<@) whole AND kpi.grain(t.period) > leaf AND n.periods > 0
+     ORDER BY n.path, t.period;
+END
+$$;
+COMMENT ON FUNCTION kpi.spread_plan(bigint, @extschema@.kpi_period, numeric, text, text, numeric[], text, @extschema@.kpi_period, integer) IS
+'Internal: the targets that kpi.cascade_target writes, worked out without writing.';
+
+CREATE FUNCTION kpi.write_plan(plan kpi.target_plan[], state text, note text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    planned bigint;
+    written bigint;
+BEGIN
+    SELECT count(*) INTO planned
+      FROM unnest(plan) p
+     WHERE NOT p.locked AND p.new_value IS NOT NULL AND (p.new_value, write_plan.state) IS DISTINCT FROM (p.old_value, p.state);
+    INSERT INTO kpi.target AS t (kpi_id, period, value, state, note)
+    SELECT p.kpi_id, p.period, p.new_value, write_plan.state, write_plan.note
+      FROM unnest(plan) p
+     WHERE NOT p.locked AND p.new_value IS NOT NULL AND (p.new_value, write_plan.state) IS DISTINCT FROM (p.old_value, p.state)
+    ON CONFLICT ON CONSTRAINT target_kpi_id_period_key DO UPDATE
+       SET value = EXCLUDED.value, state = EXCLUDED.state, note = coalesce(EXCLUDED.note, t.note),
+           proposed_by = CASE EXCLUDED.state WHEN 'proposed' THEN EXCLUDED.proposed_by ELSE t.proposed_by END,
+           proposed_at = CASE EXCLUDED.state WHEN 'proposed' THEN EXCLUDED.proposed_at ELSE t.proposed_at END,
+           agreed_by = CASE EXCLUDED.state WHEN 'final' THEN t.agreed_by ELSE EXCLUDED.agreed_by END,
+           agreed_at = CASE EXCLUDED.state WHEN 'final' THEN t.agreed_at ELSE EXCLUDED.agreed_at END
+     WHERE NOT t.locked;
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF written <> planned THEN
+        RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+            MESSAGE = 'a target was locked while others were being spread around it',
+            HINT = 'Repeat the transaction.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION kpi.write_plan(kpi.target_plan[], text, text) IS
+'Internal: writes the targets of a plan that differ and are not locked, in one statement. Error: 40001 where one was locked meanwhile.';
+
+CREATE FUNCTION kpi.check_spread(kpi_id bigint, state text, dry_run boolean) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF check_spread.state IS NULL OR check_spread.state NOT IN ('proposed', 'agreed', 'final') THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation',
+            MESSAGE = format('state "%s" of a target is not known', coalesce(check_spread.state, 'null')),
+            HINT = 'Use one of: proposed, agreed, final.';
+    END IF;
+    -- two spreads of one measure would not see each other's targets
+    IF check_spread.dry_run IS NOT TRUE THEN
+        PERFORM pg_advisory_xact_lock('kpi.target'::regclass::oid::integer,
+                                      (SELECT hashint8(k.measure_id) FROM kpi.kpi k WHERE k.kpi_id = check_spread.kpi_id));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION kpi.check_spread(bigint, text, boolean) IS
+'Internal: refuses unknown states (23514), and unless it is a dry run lets one transaction at a time spread targets of a measure.';
+
+CREATE FUNCTION kpi.cascade_target(
+    unit text, measure text, period text, value numeric, method text DEFAULT NULL, grain text DEFAULT NULL, pattern numeric[] DEFAULT NULL,
+    over_periods text DEFAULT NULL, of_period text DEFAULT NULL, decimals integer DEFAULT 2, state text DEFAULT 'final',
+    note text DEFAULT NULL, dry_run boolean DEFAULT false)
+    RETURNS SETOF kpi.target_plan
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    the_kpi constant bigint := kpi.kpi_id(cascade_target.unit, cascade_target.measure);
+    plan kpi.target_plan[];
+BEGIN
+    PERFORM kpi.check_spread(the_kpi, cascade_target.state, dry_run);
+    plan := ARRAY(SELECT p FROM kpi.spread_plan(the_kpi, cascade_target.period::@extschema@.kpi_period, cascade_target.value, method,
+                                                cascade_target.grain, pattern, over_periods, of_period::@extschema@.kpi_period, decimals) p);
+    IF dry_run IS NOT TRUE THEN
+        PERFORM kpi.write_plan(plan, cascade_target.state, cascade_target.note);
+    END IF;
+    RETURN QUERY SELECT * FROM unnest(plan);
+END
+$$;
+COMMENT ON FUNCTION kpi.cascade_target(text, text, text, numeric, text, text, numeric[], text, text, integer, text, text, boolean) IS
+'Spreads the target of a KPI in a period over the KPIs of the same measure beneath it, all levels at once, and over the periods inside, down to the measure''s grain or the given one; writes them in one statement and returns the plan, one row per target (dry_run => true: without writing). The tree is that in force in each period, each KPI getting its part of the KPI at the nearest unit above. method: equal (the default where the measure adds up over units), weight (by kpi.weight), history (by last year''s actuals, or those of of_period), current (by the targets there are), same (everyone the same; the default, and the only one, for rollups but sum, count and none), pattern (the default method, over the periods by pattern). over_periods: equal, history, current, pattern (weights of the periods, repeated where they are more) or same; by default pattern where one is given, same where the measure does not add up over time, as method for history and current, else equal. What flows up from the KPIs beneath adds up exactly to the target above, and the periods to the whole, with so many decimals (largest remainder, ties by path); with a share below 1 the target is its part divided by the share, rounded. Locked targets stay, the rest absorbs the difference. state and note are those of the targets written. Errors, with nothing changed: 55000 where locked targets leave no way, all weights are 0, a weight is negative or there is nothing to spread over; 22023 for a method, grain, pattern or period that does not fit; 42704 for an unknown KPI; 42501 where row security hides units beneath; 40001 where a target is locked meanwhile.';
+
+CREATE FUNCTION kpi.cascade_target(
+    unit @extschema@.kpi_path, measure text, period @extschema@.kpi_period, value numeric, method text DEFAULT NULL, grain text DEFAULT NULL, pattern numeric[] DEFAULT NULL,
+    over_periods text DEFAULT NULL, of_period @extschema@.kpi_period DEFAULT NULL, decimals integer DEFAULT 2, state text DEFAULT 'final',
+    note text DEFAULT NULL, dry_run boolean DEFAULT false)
+    RETURNS SETOF kpi.target_plan
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM kpi.cascade_target(unit::text, measure, period::text, value, method, grain, pattern, over_periods, of_period::text, decimals, state, note, dry_run);
+END;
+COMMENT ON FUNCTION kpi.cascade_target(@extschema@.kpi_path, text, @extschema@.kpi_period, numeric, text, text, numeric[], text, @extschema@.kpi_period, integer, text, text, boolean) IS
+'As kpi.cascade_target(text, text, text, numeric, text, text, numeric[], text, text, integer, text, text, boolean).';
+
+-- ---- adding up ----
+
+CREATE FUNCTION kpi.rollup_plan(top bigint, period @extschema@.kpi_period, new_state text) RETURNS SETOF kpi.target_plan
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_custom_plan
+    SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    whole constant @extschema@.kpi_period := period;
+    states constant text[] := '{proposed,agreed,final}';
+    rules record;
+    periods @extschema@.kpi_period[];
+    nn integer;
+    node_kpi bigint[];
+    node_path @extschema@.kpi_path[];
+    node_parent integer[];
+    node_weight numeric[];
+    node_growth boolean[];
+    node_from integer[];
+    node_to integer[];
+    node_at integer[];
+    kids integer[];
+    kids_at integer[];
+    kids_of integer[];
+    is_hidden boolean;
+    old_value numeric[];
+    old_state text[];
+    is_locked boolean[];
+    cell numeric[];                 -- targets that count here, or have been added up
+    rows kpi.target_plan[];
+    row kpi.target_plan;
+    seen integer;
+    first_missing integer;
+    total numeric;
+    weight numeric;
+    i integer;
+    j integer;
+    k integer;
+    c integer;
+BEGIN
+    SELECT m.measure_id, m.code AS measure, m.rollup, m.rolls_up, m.grain, m.fiscal_start, m.targets_count_from, u.path AS unit INTO rules
+      FROM kpi.kpi k JOIN kpi.measure m ON m.measure_id = k.measure_id JOIN kpi.unit u ON u.unit_id = k.unit_id
+     WHERE k.kpi_id = top;
+    IF whole IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = format('no period is given to add up targets in for unit "%s" and measure "%s"', rules.unit, rules.measure),
+            HINT = 'kpi.rollup_targets takes a unit, a measure and a period.';
+    ELSIF NOT kpi.is_target_period(whole, rules.grain, rules.fiscal_start) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('target period "%s" for unit "%s" does not fit measure "%s"', whole, rules.unit, rules.measure),
+            HINT = format('Use a %s or a coarser period that it rolls up to.', rules.grain);
+    ELSIF rules.rollup = 'none' OR NOT rules.rolls_up THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('targets of measure "%s" do not add up over units', rules.measure),
+            DETAIL = CASE WHEN rules.rollup = 'none' THEN 'Its rollup is none.' ELSE 'Its rolls_up is false.' END,
+            HINT = 'Set the targets of each unit.';
+    END IF;
+    periods := ARRAY(SELECT t.period
+                       FROM kpi.target t JOIN kpi.kpi k ON k.kpi_id = t.kpi_id
+                      WHERE k.measure_id = rules.measure_id AND t.period OPERATOR(@extschema@.<@) whole
+                      GROUP BY t.period ORDER BY kpi.last_day(t.period), t.period);
+    IF cardinality(periods) = 0 THEN
+        RETURN;
+    END IF;
+
+    WITH tree AS MATERIALIZED (
+        SELECT t.*, row_number() OVER (ORDER BY t.first_no, t.path)::integer AS i
+          FROM kpi.spread_tree(top, ARRAY(SELECT kpi.last_day(p) FROM unnest(periods) WITH ORDINALITY AS u (p, o) ORDER BY o)) t
+    ), node AS (
+        SELECT t.*, p.i AS parent, sum(t.last_no - t.first_no + 1) OVER (ORDER BY t.i)::integer AS cells
+          FROM tree t LEFT JOIN tree p ON p.first_no = t.first_no AND p.kpi_id = t.parent_kpi_id
+    )
+    SELECT array_agg(n.kpi_id ORDER BY n.i), array_agg(n.path ORDER BY n.i), array_agg(n.parent ORDER BY n.i),
+           array_agg(CASE WHEN rules.rollup IN ('sum', 'count') THEN n.share ELSE n.share * n.weight END ORDER BY n.i), array_agg(n.is_growth ORDER BY n.i),
+           array_agg(n.first_no ORDER BY n.i), array_agg(n.last_no ORDER BY n.i), array_agg(n.cells - n.last_no ORDER BY n.i),
+           bool_or(CASE WHEN (SELECT kpi.row_security_applies()) THEN n.unit_id NOT IN (SELECT v FROM kpi.visible_units() v) END)
+      INTO node_kpi, node_path, node_parent, node_weight, node_growth, node_from, node_to, node_at, is_hidden
+      FROM node n;
+    IF is_hidden THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('targets for unit "%s" and measure "%s" in %s cannot be added up over units that you cannot see', rules.unit, rules.measure, whole),
+            HINT = 'Row security on kpi.unit hides some of those beneath it.';
+    END IF;
+    nn := coalesce(cardinality(node_kpi), 0);
+    IF nn = 0 THEN
+        RETURN;
+    END IF;
+    kids_of := array_fill(0, ARRAY[nn]);
+    kids_at := array_fill(0, ARRAY[nn]);
+    FOR i IN 1 .. nn LOOP
+        IF node_parent[i] IS NOT NULL THEN
+            kids_of[node_parent[i]] := kids_of[node_parent[i]] + 1;
+        END IF;
+    END LOOP;
+    kids := ARRAY(SELECT u.i FROM unnest(node_parent) WITH ORDINALITY AS u (parent, i) WHERE u.parent IS NOT NULL ORDER BY u.parent, u.i);
+    c := 0;
+    FOR i IN 1 .. nn LOOP
+        kids_at[i] := c;
+        c := c + kids_of[i];
+    END LOOP;
+
+    -- proposals add up to a proposal, even where they do not count for the figures
+    SELECT array_agg(trim_scale(t.value) ORDER BY s.c), array_agg(t.state ORDER BY s.c), array_agg(coalesce(t.locked, false) ORDER BY s.c),
+           array_agg(CASE WHEN t.locked OR array_position(states, t.state) >= least(array_position(states, rules.targets_count_from), array_position(states, new_state))
+                          THEN trim_scale(t.value) END ORDER BY s.c)
+      INTO old_value, old_state, is_locked, cell
+      FROM (SELECT u.kpi_id, periods[x.j] AS p, u.at + x.j AS c
+              FROM unnest(node_kpi, node_from, node_to, node_at) AS u (kpi_id, first_no, last_no, at), generate_series(u.first_no, u.last_no) AS x (j)) s
+      LEFT JOIN kpi.target t ON t.kpi_id = s.kpi_id AND t.period OPERATOR(@extschema@.=) s.p;
+
+    row.measure := rules.measure;
+    FOR i IN REVERSE nn .. 1 LOOP
+        CONTINUE WHEN kids_of[i] = 0 OR node_growth[i];
+        FOR j IN REVERSE node_to[i] .. node_from[i] LOOP
+            seen := 0;
+            first_missing := NULL;
+            total := NULL;
+            weight := 0;
+            FOR k IN kids_at[i] + 1 .. kids_at[i] + kids_of[i] LOOP
+                CONTINUE WHEN node_growth[kids[k]];
+                c := node_at[kids[k]] + j;
+                IF cell[c] IS NULL THEN
+                    first_missing := coalesce(first_missing, kids[k]);
+                    CONTINUE;
+                END IF;
+                seen := seen + 1;
+                total := CASE rules.rollup WHEN 'min' THEN least(total, cell[c]) WHEN 'max' THEN greatest(total, cell[c])
+                                           ELSE coalesce(total, 0) + node_weight[kids[k]] * cell[c] END;
+                weight := weight + node_weight[kids[k]];
+            END LOOP;
+            CONTINUE WHEN seen = 0;
+            c := node_at[i] + j;
+            row.unit := node_path[i];
+            row.kpi_id := node_kpi[i];
+            row.period := periods[j];
+            row.old_value := old_value[c];
+            row.locked := is_locked[c];
+            row.state := old_state[c];
+            IF row.locked THEN
+                row.new_value := row.old_value;
+                row.basis := 'locked';
+            ELSIF first_missing IS NOT NULL THEN
+                row.new_value := NULL;
+                row.basis := format('no target of unit "%s"', node_path[first_missing]);
+            ELSIF rules.rollup IN ('sum', 'count') THEN
+                row.new_value := trim_scale(round(total, 20));
+                row.basis := format('sum of %s', seen);
+            ELSIF rules.rollup IN ('min', 'max') THEN
+                row.new_value := total;
+                row.basis := format('%s of %s', CASE rules.rollup WHEN 'min' THEN 'smallest' ELSE 'largest' END, seen);
+            ELSE
+                row.new_value := kpi.exact_quotient(total, weight);
+                row.basis := CASE WHEN weight = 0 THEN 'all weights are 0' ELSE format('mean of %s by weight', seen) END;
+            END IF;
+            cell[c] := coalesce(row.new_value, cell[c]);
+            rows := rows || row;
+        END LOOP;
+    END LOOP;
+    -- from the top down
+    FOR i IN REVERSE coalesce(cardinality(rows), 0) .. 1 LOOP
+        RETURN NEXT rows[i];
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION kpi.rollup_plan(bigint, @extschema@.kpi_period, text) IS
+'Internal: the targets that kpi.rollup_targets writes, worked out without writing.';
+
+CREATE FUNCTION kpi.rollup_targets(
+    unit text, measure text, period text, dry_run boolean DEFAULT false, state text DEFAULT 'final', note text DEFAULT NULL)
+    RETURNS SETOF kpi.target_plan
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    the_kpi constant bigint := kpi.kpi_id(rollup_targets.unit, rollup_targets.measure);
+    plan kpi.target_plan[];
+BEGIN
+    PERFORM kpi.check_spread(the_kpi, rollup_targets.state, dry_run);
+    plan := ARRAY(SELECT p FROM kpi.rollup_plan(the_kpi, rollup_targets.period::@extschema@.kpi_period, rollup_targets.state) p);
+    IF dry_run IS NOT TRUE THEN
+        PERFORM kpi.write_plan(plan, rollup_targets.state, rollup_targets.note);
+    END IF;
+    RETURN QUERY SELECT * FROM unnest(plan);
+END
+$$;
+COMMENT ON FUNCTION kpi.rollup_targets(text, text, text, boolean, text, text) IS
+'The reverse of kpi.cascade_target: sets the targets of a KPI, and of those beneath it that have others of the same measure beneath them, from the targets beneath, from the bottom up; for the period and every period inside for which there are targets, each by itself and in the tree in force in it. Sums, with shares, where the measure''s rollup is sum or count; the smallest or largest for min and max; else the mean weighted by kpi.weight and share, rounded to 12 places. Targets taken are those that count, and those whose state is at least the given one, which the targets written get. Locked targets stay. Where one beneath has no target in a period nothing is written, new_value is null, and basis says which. Writes in one statement and returns the plan (dry_run => true: without writing). Errors: 42704 for an unknown KPI, 22023 for a period that does not fit or a measure that does not roll up, 42501 where row security hides units beneath.';
+
+CREATE FUNCTION kpi.rollup_targets(
+    unit @extschema@.kpi_path, measure text, period @extschema@.kpi_period, dry_run boolean DEFAULT false, state text DEFAULT 'final', note text DEFAULT NULL)
+    RETURNS SETOF kpi.target_plan
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM kpi.rollup_targets(unit::text, measure, period::text, dry_run, state, note);
+END;
+COMMENT ON FUNCTION kpi.rollup_targets(@extschema@.kpi_path, text, @extschema@.kpi_period, boolean, text, text) IS
+'As kpi.rollup_targets(text, text, text, boolean, text, text).';
