@@ -50,7 +50,7 @@ DECLARE
     wanted_n integer;
     seen numeric[];
     missing text;
-    found record;
+    best record;
     place numeric;
 BEGIN
     IF period IS NULL THEN
@@ -150,7 +150,7 @@ BEGIN
                         seen[1], seen[cardinality(seen)]);
 
     WHEN 'benchmark' THEN
-        SELECT b.source, b.period, b.percentile, b.value INTO found
+        SELECT b.source, b.period, b.percentile, b.value INTO best
           FROM kpi.benchmark b
          WHERE b.measure_id = rules.measure_id
            AND (source IS NULL OR b.source = source)
@@ -166,8 +166,8 @@ BEGIN
                             ' for ' || of_period::text, CASE WHEN of_period IS NULL THEN ' until ' || period::text END);
             RETURN;
         END IF;
-        value := found.value;
-        basis := concat('benchmark of ', found.source, ' for ' || found.period::text, ', percentile ' || found.percentile, ' (', trim_scale(found.value), ')');
+        value := best.value;
+        basis := concat('benchmark of ', best.source, ' for ' || best.period::text, ', percentile ' || best.percentile, ' (', trim_scale(best.value), ')');
     END CASE;
 
     IF uplift <> 0 THEN

@@ -55,14 +55,21 @@ BEGIN
       FROM kpi.kpi k JOIN kpi.measure m ON m.measure_id = k.measure_id
      WHERE k.kpi_id = top;
     FOR epoch IN
-        WITH breaks AS (
+        WITH RECURSIVE beneath AS (
+            -- on whatever day
+            SELECT rules.unit_id
+            UNION
+            SELECT h.unit_id FROM beneath b JOIN kpi.unit_history h ON h.parent_unit_id = b.unit_id
+        ), concerned AS (
+            SELECT k.kpi_id, k.valid_from, k.valid_to
+              FROM kpi.kpi k WHERE k.measure_id = rules.measure_id AND k.unit_id IN (SELECT b.unit_id FROM beneath b)
+        ), breaks AS (
             SELECT b.day
-              FROM (SELECT h.effective_from FROM kpi.unit_history h
-                    UNION SELECT u.valid_from FROM kpi.unit u UNION SELECT u.valid_to FROM kpi.unit u
-                    UNION SELECT k.valid_from FROM kpi.kpi k WHERE k.measure_id = rules.measure_id
-                    UNION SELECT k.valid_to FROM kpi.kpi k WHERE k.measure_id = rules.measure_id
-                    UNION SELECT l.valid_from FROM kpi.link l WHERE l.contributes = 'growth'
-                    UNION SELECT l.valid_to FROM kpi.link l WHERE l.contributes = 'growth') b (day)
+              FROM (SELECT h.effective_from FROM kpi.unit_history h JOIN beneath b ON b.unit_id = h.unit_id
+                    UNION SELECT d.day FROM kpi.unit u JOIN beneath b ON b.unit_id = u.unit_id CROSS JOIN LATERAL (VALUES (u.valid_from), (u.valid_to)) d (day)
+                    UNION SELECT d.day FROM concerned c CROSS JOIN LATERAL (VALUES (c.valid_from), (c.valid_to)) d (day)
+                    UNION SELECT d.day FROM kpi.link l JOIN concerned c ON c.kpi_id = l.parent_kpi_id AND l.contributes = 'growth'
+                                      CROSS JOIN LATERAL (VALUES (l.valid_from), (l.valid_to)) d (day)) b (day)
              WHERE b.day > days[1] AND b.day <= days[cardinality(days)])
         SELECT min(d.no)::integer AS first_no, max(d.no)::integer AS last_no, max(d.day) AS day
           FROM unnest(days) WITH ORDINALITY AS d (day, no)
@@ -207,7 +214,7 @@ DECLARE
     by_units text := method;                -- how units share
     by_periods text := over_periods;        -- how periods share
     direction constant numeric := CASE WHEN value < 0 THEN -1 ELSE 1 END;
-    hint text;
+    hint text;                              -- why something cannot be shared
     -- the periods to spread over, and those that history is taken from
     periods @extschema@.kpi_period[];
     np integer;
@@ -253,8 +260,9 @@ DECLARE
     at_least numeric[];
     takers integer[];
     carry numeric[];
+    carry_after numeric[];
     carry_all numeric[];
-    shared record;
+    shared numeric[];
     scaled constant numeric := ('1e' || decimals)::numeric;
     rounding constant numeric := ('1e-' || decimals)::numeric;
     place text;
@@ -479,16 +487,16 @@ BEGIN
         END IF;
         shared := NULL;
         IF cardinality(takers) > 0 AND total >= 0 AND scale(trim_scale(total)) <= decimals THEN
-            SELECT a.* INTO shared FROM kpi.apportion(total, weights, NULL, decimals, NULL) a;
+            SELECT a.parts INTO shared FROM kpi.apportion(total, weights, NULL, decimals, NULL) a;
         END IF;
-        IF cardinality(takers) = 0 AND total <> 0 OR cardinality(takers) > 0 AND shared.parts IS NULL THEN
+        IF cardinality(takers) = 0 AND total <> 0 OR cardinality(takers) > 0 AND shared IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
                 MESSAGE = format('locked target for unit "%s" in %s (%s) cannot be spread over its periods', node_path[coarse.i], coarse.period, direction * coarse.value),
                 DETAIL = format('%s is left for %s periods that are not locked, with %s decimals.', direction * total, cardinality(takers), decimals),
                 HINT = 'Unlock it, or the targets inside.';
         END IF;
         FOR c IN 1 .. cardinality(takers) LOOP
-            fixed[takers[c]] := shared.parts[c];
+            fixed[takers[c]] := shared[c];
         END LOOP;
     END LOOP;
 
@@ -565,8 +573,7 @@ BEGIN
         IF total < 0 OR cardinality(takers) = 0 AND total <> 0 THEN
             hint := 'locked';
         ELSIF cardinality(takers) > 0 THEN
-            SELECT a.* INTO shared FROM kpi.apportion(total, weights, at_least, decimals, NULL) a;
-            hint := shared.failure;
+            SELECT a.parts, a.failure INTO shared, hint FROM kpi.apportion(total, weights, at_least, decimals, NULL) a;
         ELSE
             hint := NULL;
         END IF;
@@ -585,7 +592,7 @@ BEGIN
         END IF;
         total := (SELECT sum(w) FROM unnest(weights) w);
         FOR c IN 1 .. cardinality(takers) LOOP
-            cell[takers[c]] := shared.parts[c];
+            cell[takers[c]] := shared[c];
             words[takers[c]] := format('%s %s of %s', by_periods, trim_scale(weights[c]), trim_scale(total));
         END LOOP;
     END IF;
@@ -626,8 +633,7 @@ BEGIN
             IF total < 0 OR cardinality(takers) = 0 AND total <> 0 THEN
                 hint := 'locked';
             ELSIF cardinality(takers) > 0 THEN
-                SELECT a.* INTO shared FROM kpi.apportion(total, weights, at_least, decimals, carry) a;
-                hint := shared.failure;
+                SELECT a.parts, a.carry, a.failure INTO shared, carry_after, hint FROM kpi.apportion(total, weights, at_least, decimals, carry) a;
             END IF;
             IF hint = 'locked' THEN
                 RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -645,11 +651,11 @@ BEGIN
             part := (SELECT sum(w) FROM unnest(weights) w);
             FOR k IN 1 .. cardinality(takers) LOOP
                 c := node_at[takers[k]] + j;
-                carry_all[takers[k]] := shared.carry[k];
+                carry_all[takers[k]] := carry_after[k];
                 -- what flows up is the part; where only a share does, the target is more
-                cell[c] := CASE WHEN node_share[takers[k]] = 1 THEN shared.parts[k] ELSE trim_scale(div(2 * shared.parts[k] * scaled + node_share[takers[k]], 2 * node_share[takers[k]]) * rounding) END;
+                cell[c] := CASE WHEN node_share[takers[k]] = 1 THEN shared[k] ELSE trim_scale(div(2 * shared[k] * scaled + node_share[takers[k]], 2 * node_share[takers[k]]) * rounding) END;
                 words[c] := concat(by_units, ' ', trim_scale(weights[k]), ' of ', trim_scale(part),
-                                   CASE WHEN node_share[takers[k]] <> 1 THEN format(', share %s: %s flows up', node_share[takers[k]], direction * shared.parts[k]) END);
+                                   CASE WHEN node_share[takers[k]] <> 1 THEN format(', share %s: %s flows up', node_share[takers[k]], direction * shared[k]) END);
             END LOOP;
         END LOOP;
     END LOOP;
@@ -763,7 +769,7 @@ BEGIN
     IF dry_run IS NOT TRUE THEN
         PERFORM kpi.write_plan(plan, cascade_target.state, cascade_target.note);
     END IF;
-    RETURN QUERY SELECT * FROM unnest(plan);
+    RETURN QUERY SELECT * FROM unnest(plan) p ORDER BY p.unit, p.period;
 END
 $$;
 COMMENT ON FUNCTION kpi.cascade_target(text, text, text, numeric, text, text, numeric[], text, text, integer, text, text, boolean) IS
@@ -813,7 +819,6 @@ DECLARE
     old_state text[];
     is_locked boolean[];
     cell numeric[];                 -- targets that count here, or have been added up
-    rows kpi.target_plan[];
     row kpi.target_plan;
     seen integer;
     first_missing integer;
@@ -939,12 +944,8 @@ BEGIN
                 row.basis := CASE WHEN weight = 0 THEN 'all weights are 0' ELSE format('mean of %s by weight', seen) END;
             END IF;
             cell[c] := coalesce(row.new_value, cell[c]);
-            rows := rows || row;
+            RETURN NEXT row;
         END LOOP;
-    END LOOP;
-    -- from the top down
-    FOR i IN REVERSE coalesce(cardinality(rows), 0) .. 1 LOOP
-        RETURN NEXT rows[i];
     END LOOP;
 END
 $$;
@@ -966,7 +967,7 @@ BEGIN
     IF dry_run IS NOT TRUE THEN
         PERFORM kpi.write_plan(plan, rollup_targets.state, rollup_targets.note);
     END IF;
-    RETURN QUERY SELECT * FROM unnest(plan);
+    RETURN QUERY SELECT * FROM unnest(plan) p ORDER BY p.unit, p.period;
 END
 $$;
 COMMENT ON FUNCTION kpi.rollup_targets(text, text, text, boolean, text, text) IS
