@@ -65,6 +65,7 @@ UPDATE kpi.target SET state = 'proposed' WHERE kpi_id = kpi.kpi_id('acme', 'reve
 SELECT is((SELECT status FROM kpi.attainment WHERE unit = 'acme' AND period = '2026-01'), 'no_target', 'one that is opened again counts no more');
 SELECT kpi.fold() > 0 AS folded \gset
 SELECT is(pg_temp.shown(), NULL, 'nothing counts');
+SELECT is_empty($$SELECT * FROM kpi.verify()$$, 'the recomputation agrees');
 UPDATE kpi.target SET state = 'final';
 SELECT is(pg_temp.shown(), '2026-01 160, 2026-02 160, 2026-03 160, 2026-Q1 480', 'all are final');
 UPDATE kpi.measure SET targets_count_from = 'proposed';
