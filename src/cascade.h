@@ -33,6 +33,9 @@ extern bool kpi_cascade_is_complete(const KpiCascade *cascade);
 typedef void (*KpiChangeVisitor) (void *context, int64 kpi_id, KpiPeriod period,
 								  const KpiCell *old, const KpiCell *now);
 extern void kpi_cascade_each_change(KpiCascade *cascade, KpiChangeVisitor visit, void *context);
+/* calls visit for every cell of a base period whose facts were read from the table */
+typedef void (*KpiRereadVisitor) (void *context, int64 kpi_id, KpiPeriod period);
+extern void kpi_cascade_each_reread(KpiCascade *cascade, KpiRereadVisitor visit, void *context);
 /* the ids of KPIs that are gone and whose cells have to go, as a list of int64 pointers */
 extern List *kpi_cascade_lost_kpis(KpiCascade *cascade);
 /* is anything known: a tally, an actual or a score? */

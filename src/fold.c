@@ -59,12 +59,16 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(kpi_fold);
+PG_FUNCTION_INFO_V1(kpi_fold_part);
 PG_FUNCTION_INFO_V1(kpi_refold);
 
 /* rows captured in this transaction, and since this session last folded or looked */
 static int64 captured_now = 0;
 static int64 captured_since = 0;
 static bool has_looked = false;
+/* since this session last looked whether too much is pending */
+static int64 captured_then = 0;
+static TimestampTz looked_at = 0;
 /* no fold before that time: ten times the last fold's duration after it */
 static TimestampTz not_before = 0;
 
@@ -176,18 +180,6 @@ write_cells(KpiStore *store, KpiCascade *cascade)
  * The fold
  * ------------------------------------------------------------------------ */
 
-/* the 64-bit form of a transaction id of the recent past */
-static uint64
-full_xid(TransactionId xid)
-{
-	FullTransactionId next = ReadNextFullTransactionId();
-	uint32		epoch = EpochFromFullTransactionId(next);
-
-	if (xid > XidFromFullTransactionId(next))
-		epoch--;
-	return U64FromFullTransactionId(FullTransactionIdFromEpochAndXid(epoch, xid));
-}
-
 static int
 compare_xids(const void *a, const void *b)
 {
@@ -197,16 +189,78 @@ compare_xids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* the snapshot, or as much of it as lies before the cut (0: all of it) */
 static void
-remember_snapshot(KpiFoldState *state, Snapshot snapshot)
+remember_snapshot(KpiFoldState *state, Snapshot snapshot, uint64 cut)
 {
-	state->xmin = full_xid(snapshot->xmin);
-	state->xmax = full_xid(snapshot->xmax);
-	state->n_in_progress = snapshot->xcnt;
+	state->xmin = kpi_store_full_xid(snapshot->xmin);
+	state->xmax = kpi_store_full_xid(snapshot->xmax);
+	if (cut != 0)
+	{
+		state->xmax = Min(state->xmax, cut);
+		state->xmin = Min(state->xmin, state->xmax);
+	}
+	state->n_in_progress = 0;
 	state->in_progress = palloc(sizeof(uint64) * (snapshot->xcnt + 1));
 	for (uint32 i = 0; i < snapshot->xcnt; i++)
-		state->in_progress[i] = full_xid(snapshot->xip[i]);
+	{
+		uint64		xid = kpi_store_full_xid(snapshot->xip[i]);
+
+		if (xid < state->xmax)
+			state->in_progress[state->n_in_progress++] = xid;
+	}
 	qsort(state->in_progress, state->n_in_progress, sizeof(uint64), compare_xids);
+}
+
+/*
+ * Facts looked at again are those of the whole snapshot, changes from the cut
+ * on included, which are still pending: the next fold must look again too,
+ * rather than add them once more.
+ */
+static void
+mark_again(void *context, int64 kpi_id, KpiPeriod period)
+{
+	List	  **marks = context;
+	KpiPending *mark = palloc0(sizeof(KpiPending));
+
+	mark->kind = KPI_PENDING_ADDED;
+	mark->kpi_id = kpi_id;
+	mark->period = period;
+	mark->since = DATEVAL_NOBEGIN;
+	*marks = lappend(*marks, mark);
+}
+
+static void
+look_again_later(KpiCascade *cascade)
+{
+	List	   *marks = NIL;
+	KpiPending *rows;
+	int			n = 0;
+	ListCell   *lc;
+
+	kpi_cascade_each_reread(cascade, mark_again, &marks);
+	if (marks == NIL)
+		return;
+	rows = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(KpiPending) * list_length(marks));
+	foreach(lc, marks)
+		rows[n++] = *(KpiPending *) lfirst(lc);
+	kpi_store_append(rows, n);
+}
+
+/* rates are measured since the stretch before the latest one began */
+static void
+measure_rate(KpiFoldState *state, TimestampTz now)
+{
+	const int64 stretch = INT64CONST(10000000);
+
+	if (state->window_began != 0 && now - state->window_began < stretch)
+		return;
+	state->earlier_began = state->window_began;
+	state->earlier_folds = state->window_folds;
+	state->earlier_cells = state->window_cells;
+	state->window_began = now;
+	state->window_folds = state->folds;
+	state->window_cells = state->cells_written;
 }
 
 /* in REPEATABLE READ: has somebody folded since the transaction's snapshot? */
@@ -229,48 +283,56 @@ check_state_is_current(const KpiFoldState *state)
 }
 
 /*
- * Folds all that is pending under the snapshot; the locks are held.  Returns
- * how many pending rows were folded.  start_over: compute everything anew.
+ * Folds what is pending under the snapshot, about limit rows (0: all); the
+ * locks are held.  Returns how many rows were folded; more: are there others?
+ * start_over: compute everything anew.
  */
 static int64
-fold_under(Snapshot snapshot, bool start_over)
+fold_under(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 {
 	TimestampTz begun = GetCurrentTimestamp();
-	uint64		own = U64FromFullTransactionId(GetTopFullTransactionId());
+	uint64		own = U64FromFullTransactionId(GetTopFullTransactionIdIfAny());
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kpi_cascade fold",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	KpiStore   *store = kpi_store_open(snapshot);
 	KpiFoldState state;
-	List	   *pending;
-	int64		own_upto;
+	KpiPendingPart part;
 	int64		rows;
 
 	kpi_store_read_state(store, &state);
 	if (IsolationUsesXactSnapshot() && snapshot == GetTransactionSnapshot())
 		check_state_is_current(&state);
-	pending = kpi_store_pending(store, &state, own, &own_upto, 0);
-	rows = list_length(pending);
+	kpi_store_take_pending(store, &state, own, start_over ? 0 : limit, &part);
+	rows = list_length(part.rows);
 	if (rows > 0 || start_over)
 	{
 		KpiCascade *cascade = kpi_cascade_begin(store);
 		KpiPending	everything = {.kind = KPI_PENDING_EVERYTHING};
 		ListCell   *lc;
 
+		own = U64FromFullTransactionId(GetTopFullTransactionId());
 		if (start_over)
 			kpi_cascade_add(cascade, &everything);
-		foreach(lc, pending)
+		foreach(lc, part.rows)
 			kpi_cascade_add(cascade, lfirst(lc));
 		kpi_cascade_run(cascade);
+
+		measure_rate(&state, begun);
+		kpi_store_count_era(store, &state);
+		kpi_store_set_generations(store, state.former_generation, state.generation);
 		state.cells_written += write_cells(store, cascade);
+		kpi_store_leave_generation(store, &state);
 		state.cells_evaluated += kpi_cascade_evaluated(cascade);
 		state.folds++;
 
+		if (part.cut != 0)
+			look_again_later(cascade);
 		if (state.exists && state.own == own)
-			own_upto = Max(own_upto, state.upto);
+			part.own_upto = Max(part.own_upto, state.upto);
 		state.own = own;
-		state.upto = own_upto;
-		remember_snapshot(&state, snapshot);
+		state.upto = part.own_upto;
+		remember_snapshot(&state, snapshot, part.cut);
 		kpi_store_purge(store, state.purged, state.xmin);
 		state.purged = Max(state.purged, state.xmin);
 		kpi_store_compact_versions(store);
@@ -280,6 +342,7 @@ fold_under(Snapshot snapshot, bool start_over)
 		CommandCounterIncrement();
 		not_before = begun + 11 * state.took;
 	}
+	*more = part.cut != 0;
 	kpi_store_close(store);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -324,10 +387,21 @@ try_locks(void)
 }
 
 static int64
-fold_now(bool start_over)
+fold_locked(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 {
-	Snapshot	snapshot;
 	int64		rows;
+
+	PushActiveSnapshot(snapshot);
+	rows = fold_under(snapshot, start_over, limit, more);
+	PopActiveSnapshot();
+	UnregisterSnapshot(snapshot);
+	return rows;
+}
+
+static int64
+fold_now(bool start_over, int64 limit)
+{
+	bool		more;
 
 	if (IsInParallelMode())
 		ereport(ERROR,
@@ -336,37 +410,37 @@ fold_now(bool start_over)
 	PreventCommandIfReadOnly("kpi.fold()");
 	take_locks();
 	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() :
-								GetLatestSnapshot());
-	PushActiveSnapshot(snapshot);
-	rows = fold_under(snapshot, start_over);
-	PopActiveSnapshot();
-	UnregisterSnapshot(snapshot);
-	return rows;
+	return fold_locked(RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() :
+										GetLatestSnapshot()), start_over, limit, &more);
 }
 
 int64
 kpi_fold_step(int limit, bool *more)
 {
-	Snapshot	snapshot;
-	int64		rows;
-
 	*more = false;
 	if (!try_locks())
 		return -1;
 	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	PushActiveSnapshot(snapshot);
-	rows = fold_under(snapshot, false);
-	PopActiveSnapshot();
-	UnregisterSnapshot(snapshot);
-	return rows;
+	return fold_locked(RegisterSnapshot(GetLatestSnapshot()), false, limit, more);
 }
 
 Datum
 kpi_fold(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(fold_now(false));
+	PG_RETURN_INT64(fold_now(false, 0));
+}
+
+Datum
+kpi_fold_part(PG_FUNCTION_ARGS)
+{
+	int64		limit = PG_GETARG_INT64(0);
+
+	if (limit <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_rows must be positive, not " INT64_FORMAT, limit),
+				 errhint("kpi.fold() without an argument folds everything.")));
+	PG_RETURN_INT64(fold_now(false, limit));
 }
 
 /* computes every cell anew from the raw rows and writes those that differ */
@@ -375,7 +449,7 @@ kpi_refold(PG_FUNCTION_ARGS)
 {
 	/* the graph may have been changed with triggers disabled */
 	kpi_store_touch_graph();
-	PG_RETURN_INT64(fold_now(true));
+	PG_RETURN_INT64(fold_now(true, 0));
 }
 
 /* ------------------------------------------------------------------------
@@ -387,6 +461,27 @@ kpi_fold_note_captured(int64 rows)
 {
 	captured_now += rows;
 	captured_since += rows;
+	captured_then += rows;
+}
+
+/*
+ * What a commit can tell without a look at any table: may a fold be due?  And
+ * may too much be pending?
+ */
+static bool
+may_be_due(void)
+{
+	return kpi_fold_mode == KPI_FOLD_COMMIT &&
+		(!has_looked ||
+		 (captured_since >= kpi_fold_after && GetCurrentTimestamp() >= not_before));
+}
+
+static bool
+may_be_too_much(void)
+{
+	return kpi_max_pending > 0 &&
+		(captured_then > kpi_max_pending / 16 ||
+		 GetCurrentTimestamp() - looked_at >= INT64CONST(1000000));
 }
 
 /* is enough pending, and the last fold long enough ago? */
@@ -396,9 +491,9 @@ is_due(void)
 	Snapshot	snapshot;
 	KpiStore   *store;
 	KpiFoldState state;
-	int64		own_upto;
+	int64		oldest;
 
-	if (has_looked && (captured_since < kpi_fold_after || GetCurrentTimestamp() < not_before))
+	if (!may_be_due())
 		return false;
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(snapshot);
@@ -407,8 +502,7 @@ is_due(void)
 	if (!has_looked)
 	{
 		/* a new session cannot know how much others have left */
-		captured_since = list_length(kpi_store_pending(store, &state, 0, &own_upto,
-													   Max(kpi_fold_after, 1)));
+		captured_since = kpi_store_count_pending(store, &state, Max(kpi_fold_after, 1), &oldest);
 		has_looked = true;
 	}
 	not_before = state.exists ? state.folded_at + 11 * state.took : 0;
@@ -416,6 +510,42 @@ is_due(void)
 	PopActiveSnapshot();
 	UnregisterSnapshot(snapshot);
 	return captured_since >= kpi_fold_after && GetCurrentTimestamp() >= not_before;
+}
+
+/*
+ * Back-pressure: is more pending than should ever be, whoever is to fold it?
+ * Looked at when this session alone has captured a sixteenth of that since it
+ * last looked, or a second ago; the size of the table tells in most cases that
+ * it cannot be.  If somebody is folding right now, the rows are being drained.
+ */
+static bool
+is_too_much(void)
+{
+	Snapshot	snapshot;
+	KpiStore   *store;
+	int64		oldest;
+	int64		n = 0;
+
+	captured_then = 0;
+	looked_at = GetCurrentTimestamp();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(snapshot);
+	store = kpi_store_open(snapshot);
+	if (kpi_store_pending_bound(store) > kpi_max_pending)
+	{
+		KpiFoldState state;
+
+		kpi_store_read_state(store, &state);
+		n = kpi_store_count_pending(store, &state, (int64) kpi_max_pending + 1, &oldest);
+	}
+	kpi_store_close(store);
+	PopActiveSnapshot();
+	UnregisterSnapshot(snapshot);
+	if (n <= kpi_max_pending)
+		return false;
+	/* and look again at the next commit */
+	looked_at = 0;
+	return true;
 }
 
 static void
@@ -428,16 +558,20 @@ fold_at_commit(void)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		if (kpi_store_installed() && is_due() && try_locks())
+		if (kpi_store_installed())
 		{
-			Snapshot	snapshot;
+			bool		too_much = may_be_too_much() && is_too_much();
+			bool		more;
 
-			CommandCounterIncrement();
-			snapshot = RegisterSnapshot(GetLatestSnapshot());
-			PushActiveSnapshot(snapshot);
-			fold_under(snapshot, false);
-			PopActiveSnapshot();
-			UnregisterSnapshot(snapshot);
+			if ((too_much || is_due()) && try_locks())
+			{
+				if (too_much)
+					ereport(LOG,
+							(errmsg("kpi_cascade: more than %d changes are pending (kpi_cascade.max_pending): folding at commit",
+									kpi_max_pending)));
+				CommandCounterIncrement();
+				fold_locked(RegisterSnapshot(GetLatestSnapshot()), false, 0, &more);
+			}
 		}
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
@@ -471,12 +605,9 @@ at_transaction_event(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			if (captured_now > 0 && kpi_fold_mode == KPI_FOLD_COMMIT &&
-				XactIsoLevel != XACT_SERIALIZABLE)
-			{
-				captured_now = 0;
+			if (captured_now > 0 && XactIsoLevel != XACT_SERIALIZABLE &&
+				(may_be_due() || may_be_too_much()))
 				fold_at_commit();
-			}
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:

@@ -40,6 +40,7 @@
 
 PG_FUNCTION_INFO_V1(kpi_dirty);
 PG_FUNCTION_INFO_V1(kpi_is_dirty);
+PG_FUNCTION_INFO_V1(kpi_hot_generation);
 
 typedef struct DirtyKey
 {
@@ -69,6 +70,7 @@ typedef struct DirtyMap
 	TransactionId *subxip;
 	bool		is_older;		/* computed in an earlier transaction */
 	/* the content */
+	int			generation;		/* in which hot cells are, see store_cells.c */
 	bool		complete;		/* every cell is in the map, others go away */
 	HTAB	   *cells;			/* NULL: nothing is dirty */
 	HTAB	   *lost_kpis;		/* int64; NULL: none */
@@ -133,13 +135,13 @@ fill_map(KpiStore *store)
 {
 	KpiFoldState state;
 	List	   *pending;
-	int64		own_upto;
 	KpiCascade *cascade;
 	HASHCTL		control = {0};
 	ListCell   *lc;
 
 	kpi_store_read_state(store, &state);
-	pending = kpi_store_pending(store, &state, 0, &own_upto, 0);
+	map.generation = state.generation;
+	pending = kpi_store_pending(store, &state);
 	if (pending == NIL)
 		return;
 	cascade = kpi_cascade_begin(store);
@@ -277,6 +279,14 @@ kpi_is_dirty(PG_FUNCTION_ARGS)
 	if (map.lost_kpis != NULL && hash_search(map.lost_kpis, &key.kpi_id, HASH_FIND, NULL) != NULL)
 		PG_RETURN_BOOL(true);
 	PG_RETURN_BOOL(hash_search(map.cells, &key, HASH_FIND, NULL) != NULL);
+}
+
+/* kpi.hot_generation(): where to look for cells beside generation 0 */
+Datum
+kpi_hot_generation(PG_FUNCTION_ARGS)
+{
+	ensure_map();
+	PG_RETURN_INT32(map.generation);
 }
 
 static void

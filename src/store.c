@@ -42,6 +42,8 @@ struct KpiStore
 	KpiLookup  *lookups[KPI_LOOKUP_SLOTS];
 	List	   *all_lookups;
 	KpiNewCells new_cells;
+	int			hot_generation; /* -1: not known yet */
+	int			written_generation;
 };
 
 /* ------------------------------------------------------------------------
@@ -77,6 +79,7 @@ kpi_store_open(Snapshot snapshot)
 
 	store->context = CurrentMemoryContext;
 	store->snapshot = snapshot;
+	store->hot_generation = -1;
 	return store;
 }
 
@@ -109,11 +112,54 @@ kpi_store_new_cells(KpiStore *store)
 	return &store->new_cells;
 }
 
+int
+kpi_store_hot_generation(KpiStore *store)
+{
+	if (store->hot_generation < 0)
+	{
+		KpiFoldState state;
+
+		kpi_store_read_state(store, &state);
+	}
+	return store->hot_generation;
+}
+
+int
+kpi_store_written_generation(KpiStore *store)
+{
+	return store->written_generation;
+}
+
+void
+kpi_store_set_generations(KpiStore *store, int hot, int written)
+{
+	store->hot_generation = hot;
+	store->written_generation = written;
+}
+
+/*
+ * A library newer than the objects, until ALTER EXTENSION ... UPDATE: capture
+ * goes on appending, which is all that writers need; nothing else may run.
+ */
+static void
+check_version(Relation cell)
+{
+	if (RelationGetNumberOfAttributes(cell) < KPI_CELL_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the objects of extension \"kpi_cascade\" are older than its library"),
+				 errhint("Run ALTER EXTENSION kpi_cascade UPDATE.")));
+}
+
 Relation
 kpi_store_table(KpiStore *store, KpiTable table)
 {
 	if (store->tables[table] == NULL)
+	{
 		store->tables[table] = table_open(kpi_store_relation(table_names[table]), AccessShareLock);
+		if (table == KPI_TABLE_CELL)
+			check_version(store->tables[table]);
+	}
 	return store->tables[table];
 }
 
@@ -145,8 +191,6 @@ kpi_store_indexes(KpiStore *store, KpiTable table)
  * Scanning
  * ------------------------------------------------------------------------ */
 
-#define MAX_KEYS	3
-
 /*
  * Access methods allocate while they scan (btree: the list of index entries
  * found dead) and keep it to the end of the scan.  So every call works in the
@@ -159,14 +203,8 @@ struct KpiLookup
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 	int			n_keys;
-	ScanKeyData keys[MAX_KEYS];
+	ScanKeyData keys[KPI_LOOKUP_KEYS];
 };
-
-KpiLookup **
-kpi_store_lookup_slot(KpiStore *store, int which)
-{
-	return &store->lookups[which];
-}
 
 KpiLookup *
 kpi_store_lookup(KpiStore *store, KpiTable table, const char *index, int n_keys,
@@ -214,14 +252,38 @@ kpi_lookup_start(KpiLookup *lookup, const Datum *keys)
 	MemoryContextSwitchTo(old);
 }
 
-TupleTableSlot *
-kpi_lookup_next(KpiLookup *lookup)
+KpiLookup *
+kpi_store_start(KpiStore *store, KpiLookupSlot slot, const KpiPreparedLookup *lookup,
+				const Datum *keys)
+{
+	if (store->lookups[slot] == NULL)
+		store->lookups[slot] = kpi_store_lookup(store, lookup->table, lookup->index,
+												lookup->n_keys, lookup->columns,
+												lookup->strategies);
+	kpi_lookup_start(store->lookups[slot], keys);
+	return store->lookups[slot];
+}
+
+static TupleTableSlot *
+get_row(KpiLookup *lookup, ScanDirection direction)
 {
 	MemoryContext old = MemoryContextSwitchTo(lookup->context);
-	bool		found = index_getnext_slot(lookup->scan, ForwardScanDirection, lookup->slot);
+	bool		found = index_getnext_slot(lookup->scan, direction, lookup->slot);
 
 	MemoryContextSwitchTo(old);
 	return found ? lookup->slot : NULL;
+}
+
+TupleTableSlot *
+kpi_lookup_next(KpiLookup *lookup)
+{
+	return get_row(lookup, ForwardScanDirection);
+}
+
+TupleTableSlot *
+kpi_lookup_last(KpiLookup *lookup)
+{
+	return get_row(lookup, BackwardScanDirection);
 }
 
 void

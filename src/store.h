@@ -94,6 +94,20 @@ typedef struct KpiFoldState
 	int64		cells_written;
 	int64		folded_at;		/* TimestampTz */
 	int64		took;			/* microseconds */
+	/* store_cells.c says what these are for */
+	int			generation;
+	int			generations;
+	uint64		era_began;
+	int			era_folds;
+	int			eras;
+	int			former_generation;	/* not stored: before this fold */
+	/* two stretches of time that rates are measured over; times are 0 where null */
+	int64		window_began;
+	int64		window_folds;
+	int64		window_cells;
+	int64		earlier_began;
+	int64		earlier_folds;
+	int64		earlier_cells;
 } KpiFoldState;
 
 /* one row of kpi.cell; figures that do not exist are NULL */
@@ -133,13 +147,25 @@ extern Snapshot kpi_store_snapshot(KpiStore *store);
 /* store.c: the cursor, pending changes and the graph */
 extern void kpi_store_read_state(KpiStore *store, KpiFoldState *state);
 extern void kpi_store_write_state(KpiStore *store, const KpiFoldState *state);
+/* the pending changes that are not in the cells, in no particular order; a list of KpiPending */
+extern List *kpi_store_pending(KpiStore *store, const KpiFoldState *state);
 /*
- * The pending changes that are not in the cells, in no particular order; a
- * list of KpiPending.  own_upto is set to the highest seq among the rows of
- * transaction own (0 where there is none); limit stops early (0: no limit).
+ * How many there are, up to a limit (0: none), and since when the oldest of
+ * those counted waits (TimestampTz; 0 where there is none).
  */
-extern List *kpi_store_pending(KpiStore *store, const KpiFoldState *state, uint64 own,
-							   int64 *own_upto, int limit);
+extern int64 kpi_store_count_pending(KpiStore *store, const KpiFoldState *state, int64 limit,
+									 int64 *oldest);
+/* what a fold takes of them */
+typedef struct KpiPendingPart
+{
+	List	   *rows;			/* KpiPending */
+	int64		own_upto;		/* the highest seq among the rows of transaction own; 0: none */
+	uint64		cut;			/* rows of transactions from this one on are left; 0: none are */
+} KpiPendingPart;
+extern void kpi_store_take_pending(KpiStore *store, const KpiFoldState *state, uint64 own,
+								   int64 limit, KpiPendingPart *part);
+/* about how many rows kpi.pending could hold at most, by its size */
+extern int64 kpi_store_pending_bound(KpiStore *store);
 extern void kpi_store_purge(KpiStore *store, uint64 from, uint64 before);
 /* appends pending rows of the current transaction */
 extern void kpi_store_append(const KpiPending *rows, int n);
@@ -160,7 +186,7 @@ extern const char *kpi_store_contributes_word(KpiContributes contributes);
 extern const char *kpi_store_rollup_word(KpiRollup rollup);
 extern const char *kpi_store_time_rollup_word(KpiTimeRollup time_rollup);
 
-/* store_rows.c: facts, targets and cells */
+/* store_rows.c: facts and targets */
 /* the measure's grain and fiscal start for a KPI; false if there is no such KPI */
 extern bool kpi_store_kpi_grain(KpiStore *store, int64 kpi_id, int64 *measure_id,
 								KpiGrain *grain, int *fiscal_start);
@@ -182,9 +208,11 @@ extern void kpi_store_each_fact(KpiStore *store, KpiFactVisitor visit, void *con
 extern List *kpi_store_fact_periods(KpiStore *store, int64 kpi_id);
 /* fills n and targets of the set, sorted by period, with those that count */
 extern void kpi_store_targets(KpiStore *store, const KpiKpi *kpi, KpiTargetSet *set);
+
+/* store_cells.c: cells */
 /* one cell; false (and exists false) where there is none */
 extern bool kpi_store_cell(KpiStore *store, int64 kpi_id, KpiPeriod period, KpiCell *cell);
-/* calls visit for the cells of a KPI with first <= period <= last (NONE: open) in order */
+/* calls visit for the cells of a KPI with first <= period <= last (NONE: all of them) */
 typedef void (*KpiCellVisitor) (void *context, int64 kpi_id, KpiPeriod period, const KpiCell *cell);
 extern void kpi_store_cells(KpiStore *store, int64 kpi_id, KpiPeriod first, KpiPeriod last,
 							KpiCellVisitor visit, void *context);
@@ -202,10 +230,21 @@ extern void kpi_store_flush_cells(KpiStore *store);
 /* the columns of kpi.cell as datums, for a reader that returns rows of it */
 extern void kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell *cell,
 								  Oid status_type, Datum *values, bool *nulls);
-#define KPI_CELL_COLUMNS	17
+#define KPI_CELL_COLUMNS	18
 #define KPI_CELL_STATUS_COLUMN	10
 
-/* shared by store.c and store_rows.c */
+/* counts a fold, before it writes: which generation it writes to */
+extern void kpi_store_count_era(KpiStore *store, KpiFoldState *state);
+/* after it has written: leaves the generation before, if that is another */
+extern void kpi_store_leave_generation(KpiStore *store, const KpiFoldState *state);
+
+/* shared by the files of the store */
+/* the hot generation as the store's snapshot has it, and the one that cells are written to */
+extern int	kpi_store_hot_generation(KpiStore *store);
+extern int	kpi_store_written_generation(KpiStore *store);
+extern void kpi_store_set_generations(KpiStore *store, int hot, int written);
+/* the 64-bit form of a transaction id of the recent past */
+extern uint64 kpi_store_full_xid(TransactionId xid);
 extern Relation kpi_store_table(KpiStore *store, KpiTable table);
 extern Relation kpi_store_table_for_writing(KpiStore *store, KpiTable table);
 extern void *kpi_store_indexes(KpiStore *store, KpiTable table);
@@ -219,7 +258,7 @@ typedef struct KpiNewCells
 } KpiNewCells;
 extern KpiNewCells *kpi_store_new_cells(KpiStore *store);
 /*
- * A prepared index scan: kept open and rescanned for each lookup.  Up to three
+ * An index scan kept open and rescanned for each lookup.  Up to four
  * keys are compared by the strategies given.
  */
 typedef struct KpiLookup KpiLookup;
@@ -229,9 +268,37 @@ extern void kpi_lookup_close(KpiLookup *lookup);
 extern void kpi_lookup_start(KpiLookup *lookup, const Datum *keys);
 /* the next row, or NULL; valid until the next call */
 extern struct TupleTableSlot *kpi_lookup_next(KpiLookup *lookup);
-/* places where store_rows.c keeps its lookups while the store is open */
-extern KpiLookup **kpi_store_lookup_slot(KpiStore *store, int which);
-#define KPI_LOOKUP_SLOTS	12
+/* the last row, or NULL, found from the end of the index */
+extern struct TupleTableSlot *kpi_lookup_last(KpiLookup *lookup);
+/* lookups that are prepared once while the store is open */
+typedef enum KpiLookupSlot
+{
+	KPI_LOOKUP_KPI,
+	KPI_LOOKUP_MEASURE,
+	KPI_LOOKUP_UNIT,
+	KPI_LOOKUP_FACTS_OF_PERIOD,
+	KPI_LOOKUP_FACTS_OF_KPI,
+	KPI_LOOKUP_TARGETS,
+	KPI_LOOKUP_GROWTH_LINKS,
+	KPI_LOOKUP_CELL,
+	KPI_LOOKUP_CELLS_BETWEEN,
+	KPI_LOOKUP_CELLS_OF_KPI,
+	KPI_LOOKUP_PERIOD_AFTER,
+	KPI_LOOKUP_CELLS_OF_GENERATION
+} KpiLookupSlot;
+#define KPI_LOOKUP_SLOTS	(KPI_LOOKUP_CELLS_OF_GENERATION + 1)
+#define KPI_LOOKUP_KEYS		4
+typedef struct KpiPreparedLookup
+{
+	KpiTable	table;
+	const char *index;
+	int			n_keys;
+	AttrNumber	columns[KPI_LOOKUP_KEYS];
+	StrategyNumber strategies[KPI_LOOKUP_KEYS];
+} KpiPreparedLookup;
+/* starts it with these keys */
+extern KpiLookup *kpi_store_start(KpiStore *store, KpiLookupSlot slot,
+								  const KpiPreparedLookup *lookup, const Datum *keys);
 /* grain and fiscal start of a row of kpi.measure */
 extern KpiGrain kpi_store_grain_of(struct TupleTableSlot *slot);
 extern int	kpi_store_fiscal_start_of(struct TupleTableSlot *slot);

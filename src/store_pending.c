@@ -13,6 +13,18 @@
  * seq <= upto).  The folding transaction's own xid is never in its snapshot's
  * list of running ones, but may lie on either side of xmax: hence the third
  * condition.
+ *
+ * kpi.fold_state is an ordinary row that each fold replaces; beside an old
+ * snapshot its dead versions stay.  The index on the number of folds, read
+ * from its end, leads to the newest without passing them.
+ *
+ * A part of what is pending is cut off at a whole transaction: rows of
+ * transactions from the cut on stay pending, and the snapshot remembered ends
+ * there.  The cut never lies
+ *		below the old xmax: what the old snapshot covered would be uncovered;
+ *		at or below the last folder's xid, if it took rows of its own along: so would they;
+ *		at or below a change of units, measures, KPIs or links: the graph is that
+ *		of the whole snapshot, and cells are to match it.
  */
 #include "postgres.h"
 
@@ -25,12 +37,24 @@
 #include "miscadmin.h"
 #include "store.h"
 #include "store_columns.h"
+#include "storage/bufmgr.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
 /* ------------------------------------------------------------------------
  * The cursor
  * ------------------------------------------------------------------------ */
+
+uint64
+kpi_store_full_xid(TransactionId xid)
+{
+	FullTransactionId next = ReadNextFullTransactionId();
+	uint32		epoch = EpochFromFullTransactionId(next);
+
+	if (xid > XidFromFullTransactionId(next))
+		epoch--;
+	return U64FromFullTransactionId(FullTransactionIdFromEpochAndXid(epoch, xid));
+}
 
 /* the stored form of pg_snapshot (xid8funcs.c), which the server does not export */
 typedef struct StoredSnapshot
@@ -43,23 +67,36 @@ typedef struct StoredSnapshot
 } StoredSnapshot;
 
 enum {STATE_SNAP = 1, STATE_OWN, STATE_UPTO, STATE_PURGED, STATE_FOLDS, STATE_EVALUATED,
-	STATE_WRITTEN, STATE_FOLDED_AT, STATE_TOOK};
-#define STATE_COLUMNS	STATE_TOOK
+	STATE_WRITTEN, STATE_FOLDED_AT, STATE_TOOK, STATE_GENERATION, STATE_GENERATIONS,
+	STATE_ERA_BEGAN, STATE_ERA_FOLDS, STATE_ERAS, STATE_WINDOW_BEGAN, STATE_WINDOW_FOLDS,
+	STATE_WINDOW_CELLS, STATE_EARLIER_BEGAN, STATE_EARLIER_FOLDS, STATE_EARLIER_CELLS};
+#define STATE_COLUMNS	STATE_EARLIER_CELLS
+
+/* 0 where null */
+static TimestampTz
+time_column(TupleTableSlot *slot, int attribute)
+{
+	bool		isnull;
+	Datum		value = column(slot, attribute, &isnull);
+
+	return isnull ? 0 : DatumGetTimestampTz(value);
+}
 
 static void
-read_state_row(void *context, TupleTableSlot *slot)
+set_time(Datum *values, bool *nulls, int attribute, TimestampTz time)
 {
-	KpiFoldState *state = context;
+	values[attribute - 1] = TimestampTzGetDatum(time);
+	nulls[attribute - 1] = time == 0;
+}
+
+static void
+read_state_row(TupleTableSlot *slot, KpiFoldState *state)
+{
 	bool		isnull;
 	StoredSnapshot *snap = (StoredSnapshot *)
 		PG_DETOAST_DATUM(column(slot, STATE_SNAP, &isnull));
 	Interval   *took = DatumGetIntervalP(column(slot, STATE_TOOK, &isnull));
 
-	if (state->exists)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("kpi.fold_state has more than one row"),
-				 errhint("Run kpi.rebuild().")));
 	state->exists = true;
 	state->tid = slot->tts_tid;
 	state->xmin = U64FromFullTransactionId(snap->xmin);
@@ -78,13 +115,38 @@ read_state_row(void *context, TupleTableSlot *slot)
 	state->cells_written = bigint_column(slot, STATE_WRITTEN);
 	state->folded_at = DatumGetTimestampTz(column(slot, STATE_FOLDED_AT, &isnull));
 	state->took = took->time;
+	state->generation = DatumGetInt32(column(slot, STATE_GENERATION, &isnull));
+	state->generations = DatumGetInt32(column(slot, STATE_GENERATIONS, &isnull));
+	state->era_began = U64FromFullTransactionId(
+		DatumGetFullTransactionId(column(slot, STATE_ERA_BEGAN, &isnull)));
+	state->era_folds = DatumGetInt32(column(slot, STATE_ERA_FOLDS, &isnull));
+	state->eras = DatumGetInt32(column(slot, STATE_ERAS, &isnull));
+	state->window_began = time_column(slot, STATE_WINDOW_BEGAN);
+	state->window_folds = bigint_column(slot, STATE_WINDOW_FOLDS);
+	state->window_cells = bigint_column(slot, STATE_WINDOW_CELLS);
+	state->earlier_began = time_column(slot, STATE_EARLIER_BEGAN);
+	state->earlier_folds = bigint_column(slot, STATE_EARLIER_FOLDS);
+	state->earlier_cells = bigint_column(slot, STATE_EARLIER_CELLS);
 }
 
 void
 kpi_store_read_state(KpiStore *store, KpiFoldState *state)
 {
+	static const AttrNumber columns[] = {1};
+	static const StrategyNumber at_least[] = {BTGreaterEqualStrategyNumber};
+	Datum		none = Int64GetDatum(0);
+	KpiLookup  *lookup;
+	TupleTableSlot *slot;
+
+	/* refuses objects older than the library */
+	(void) kpi_store_table(store, KPI_TABLE_CELL);
 	memset(state, 0, sizeof(KpiFoldState));
-	kpi_store_scan(store, KPI_TABLE_FOLD_STATE, read_state_row, state);
+	lookup = kpi_store_lookup(store, KPI_TABLE_FOLD_STATE, "fold_state_folds_idx", 1, columns, at_least);
+	kpi_lookup_start(lookup, &none);
+	slot = kpi_lookup_last(lookup);
+	if (slot != NULL)
+		read_state_row(slot, state);
+	kpi_store_set_generations(store, state->generation, state->generation);
 }
 
 void
@@ -117,6 +179,17 @@ kpi_store_write_state(KpiStore *store, const KpiFoldState *state)
 	values[STATE_WRITTEN - 1] = Int64GetDatum(state->cells_written);
 	values[STATE_FOLDED_AT - 1] = TimestampTzGetDatum(state->folded_at);
 	values[STATE_TOOK - 1] = IntervalPGetDatum(&took);
+	values[STATE_GENERATION - 1] = Int32GetDatum(state->generation);
+	values[STATE_GENERATIONS - 1] = Int32GetDatum(state->generations);
+	values[STATE_ERA_BEGAN - 1] = FullTransactionIdGetDatum(FullTransactionIdFromU64(state->era_began));
+	values[STATE_ERA_FOLDS - 1] = Int32GetDatum(state->era_folds);
+	values[STATE_ERAS - 1] = Int32GetDatum(state->eras);
+	set_time(values, nulls, STATE_WINDOW_BEGAN, state->window_began);
+	values[STATE_WINDOW_FOLDS - 1] = Int64GetDatum(state->window_folds);
+	values[STATE_WINDOW_CELLS - 1] = Int64GetDatum(state->window_cells);
+	set_time(values, nulls, STATE_EARLIER_BEGAN, state->earlier_began);
+	values[STATE_EARLIER_FOLDS - 1] = Int64GetDatum(state->earlier_folds);
+	values[STATE_EARLIER_CELLS - 1] = Int64GetDatum(state->earlier_cells);
 	tuple = heap_form_tuple(RelationGetDescr(relation), values, nulls);
 	if (state->exists)
 	{
@@ -135,8 +208,8 @@ kpi_store_write_state(KpiStore *store, const KpiFoldState *state)
  * ------------------------------------------------------------------------ */
 
 enum {PENDING_SEQ = 1, PENDING_XID, PENDING_KIND, PENDING_KPI_ID, PENDING_PERIOD, PENDING_DELTA,
-	PENDING_UNIT_ID, PENDING_MEASURE_ID, PENDING_SINCE};
-#define PENDING_COLUMNS	PENDING_SINCE
+	PENDING_UNIT_ID, PENDING_MEASURE_ID, PENDING_SINCE, PENDING_NOTED_AT};
+#define PENDING_COLUMNS	PENDING_NOTED_AT
 
 static KpiPending *
 read_pending(TupleTableSlot *slot)
@@ -159,40 +232,21 @@ read_pending(TupleTableSlot *slot)
 	return row;
 }
 
+/*
+ * Walks the rows that the state does not cover, in the order of the state's
+ * conditions: xid >= xmax ascending, then those that were in progress, then
+ * the last folder's own.  Before an xid >= xmax they are all older than any cut.
+ */
 typedef struct PendingScan
 {
 	const KpiFoldState *state;
-	uint64		own;
-	int64	   *own_upto;
-	int			limit;
-	List	   *rows;
+	KpiLookup  *since;			/* xid >= key */
+	KpiLookup  *equal;			/* xid = key */
+	KpiLookup  *current;
+	int			next;			/* what comes when the current lookup is through */
+	uint64		xid;			/* of the row found */
+	int64		seq;
 } PendingScan;
-
-/* takes the uncovered rows the lookup finds; false once the limit is reached */
-static bool
-take_pending(PendingScan *scan, KpiLookup *lookup, Datum key)
-{
-	TupleTableSlot *slot;
-
-	kpi_lookup_start(lookup, &key);
-	while ((slot = kpi_lookup_next(lookup)) != NULL)
-	{
-		bool		isnull;
-		uint64		xid = U64FromFullTransactionId(
-			DatumGetFullTransactionId(column(slot, PENDING_XID, &isnull)));
-		int64		seq = bigint_column(slot, PENDING_SEQ);
-
-		CHECK_FOR_INTERRUPTS();
-		if (scan->state->exists && xid == scan->state->own && seq <= scan->state->upto)
-			continue;
-		if (xid == scan->own && seq > *scan->own_upto)
-			*scan->own_upto = seq;
-		scan->rows = lappend(scan->rows, read_pending(slot));
-		if (scan->limit > 0 && list_length(scan->rows) >= scan->limit)
-			return false;
-	}
-	return true;
-}
 
 static Datum
 xid_datum(uint64 xid)
@@ -200,30 +254,182 @@ xid_datum(uint64 xid)
 	return FullTransactionIdGetDatum(FullTransactionIdFromU64(xid));
 }
 
-List *
-kpi_store_pending(KpiStore *store, const KpiFoldState *state, uint64 own, int64 *own_upto, int limit)
+static void
+start_at(PendingScan *scan, KpiLookup *lookup, uint64 xid)
+{
+	Datum		key = xid_datum(xid);
+
+	kpi_lookup_start(lookup, &key);
+	scan->current = lookup;
+}
+
+static void
+scan_pending(KpiStore *store, const KpiFoldState *state, PendingScan *scan)
 {
 	static const AttrNumber columns[] = {1};
 	static const StrategyNumber at_least[] = {BTGreaterEqualStrategyNumber};
 	static const StrategyNumber equal[] = {BTEqualStrategyNumber};
-	PendingScan scan = {state, own, own_upto, limit, NIL};
-	KpiLookup  *lookup;
 
-	*own_upto = 0;
-	lookup = kpi_store_lookup(store, KPI_TABLE_PENDING, "pending_xid_idx", 1, columns, at_least);
-	if (!take_pending(&scan, lookup, xid_datum(state->exists ? state->xmax : 0)) || !state->exists)
-		return scan.rows;
-	if (state->n_in_progress == 0 && state->own >= state->xmax)
-		return scan.rows;
+	memset(scan, 0, sizeof(PendingScan));
+	scan->state = state;
+	scan->since = kpi_store_lookup(store, KPI_TABLE_PENDING, "pending_xid_idx", 1, columns, at_least);
+	if (state->exists && (state->n_in_progress > 0 || state->own < state->xmax))
+		scan->equal = kpi_store_lookup(store, KPI_TABLE_PENDING, "pending_xid_idx", 1, columns, equal);
+	start_at(scan, scan->since, state->exists ? state->xmax : 0);
+}
 
-	lookup = kpi_store_lookup(store, KPI_TABLE_PENDING, "pending_xid_idx", 1, columns, equal);
-	for (int i = 0; i < state->n_in_progress; i++)
-		if (state->in_progress[i] != state->own &&
-			!take_pending(&scan, lookup, xid_datum(state->in_progress[i])))
-			return scan.rows;
-	if (state->own < state->xmax)
-		take_pending(&scan, lookup, xid_datum(state->own));
-	return scan.rows;
+/* goes on to the next transaction that was in progress, or the folder's own */
+static bool
+next_transaction(PendingScan *scan)
+{
+	const KpiFoldState *state = scan->state;
+
+	if (scan->equal == NULL)
+		return false;
+	while (scan->next < state->n_in_progress)
+	{
+		uint64		xid = state->in_progress[scan->next++];
+
+		if (xid != state->own)
+		{
+			start_at(scan, scan->equal, xid);
+			return true;
+		}
+	}
+	if (scan->next++ > state->n_in_progress || state->own >= state->xmax)
+		return false;
+	start_at(scan, scan->equal, state->own);
+	return true;
+}
+
+static TupleTableSlot *
+next_pending(PendingScan *scan)
+{
+	for (;;)
+	{
+		TupleTableSlot *slot = kpi_lookup_next(scan->current);
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (slot == NULL)
+		{
+			if (!next_transaction(scan))
+				return NULL;
+			continue;
+		}
+		scan->xid = U64FromFullTransactionId(
+			DatumGetFullTransactionId(column(slot, PENDING_XID, &isnull)));
+		scan->seq = bigint_column(slot, PENDING_SEQ);
+		if (!scan->state->exists || scan->xid != scan->state->own || scan->seq > scan->state->upto)
+			return slot;
+	}
+}
+
+List *
+kpi_store_pending(KpiStore *store, const KpiFoldState *state)
+{
+	PendingScan scan;
+	TupleTableSlot *slot;
+	List	   *rows = NIL;
+
+	scan_pending(store, state, &scan);
+	while ((slot = next_pending(&scan)) != NULL)
+		rows = lappend(rows, read_pending(slot));
+	return rows;
+}
+
+int64
+kpi_store_count_pending(KpiStore *store, const KpiFoldState *state, int64 limit, int64 *oldest)
+{
+	PendingScan scan;
+	TupleTableSlot *slot;
+	int64		n = 0;
+
+	*oldest = 0;
+	scan_pending(store, state, &scan);
+	while ((limit == 0 || n < limit) && (slot = next_pending(&scan)) != NULL)
+	{
+		TimestampTz noted = time_column(slot, PENDING_NOTED_AT);
+
+		n++;
+		if (noted != 0 && (*oldest == 0 || noted < *oldest))
+			*oldest = noted;
+	}
+	return n;
+}
+
+/* no cut may lie below this */
+static uint64
+lowest_cut(KpiStore *store, const KpiFoldState *state)
+{
+	uint64		lowest = state->exists ? state->xmax : 0;
+	PendingScan scan;
+	TupleTableSlot *slot;
+
+	if (state->exists && state->upto > 0)
+		lowest = Max(lowest, state->own + 1);
+	scan_pending(store, state, &scan);
+	while ((slot = next_pending(&scan)) != NULL)
+	{
+		bool		isnull;
+		char		kind = DatumGetChar(column(slot, PENDING_KIND, &isnull));
+
+		/* whoever looks at all facts has to take all changes of them along */
+		if (kind == KPI_PENDING_EVERYTHING)
+			return PG_UINT64_MAX;
+		if (kind != KPI_PENDING_ADDED && kind != KPI_PENDING_REMOVED && kind != KPI_PENDING_TARGET)
+			lowest = Max(lowest, scan.xid + 1);
+	}
+	return lowest;
+}
+
+void
+kpi_store_take_pending(KpiStore *store, const KpiFoldState *state, uint64 own, int64 limit,
+					   KpiPendingPart *part)
+{
+	uint64		lowest = 0;
+	uint64		last_taken = 0;
+	int64		n = 0;
+	PendingScan scan;
+	TupleTableSlot *slot;
+
+	memset(part, 0, sizeof(KpiPendingPart));
+	scan_pending(store, state, &scan);
+	while ((slot = next_pending(&scan)) != NULL)
+	{
+		/* rows since xmax come by xid, so the first beyond the limit is where to cut */
+		if (limit > 0 && part->cut == 0 && n >= limit && scan.current == scan.since)
+		{
+			if (lowest == 0)
+				lowest = lowest_cut(store, state);
+			if (scan.xid >= lowest && scan.xid > last_taken)
+				part->cut = scan.xid;
+		}
+		if (part->cut != 0 && scan.xid >= part->cut)
+		{
+			/* the others are older than any cut */
+			if (!next_transaction(&scan))
+				break;
+			continue;
+		}
+		/* a transaction is taken as a whole */
+		if (scan.current == scan.since)
+			last_taken = scan.xid;
+		if (scan.xid == own)
+			part->own_upto = Max(part->own_upto, scan.seq);
+		part->rows = lappend(part->rows, read_pending(slot));
+		n++;
+	}
+}
+
+int64
+kpi_store_pending_bound(KpiStore *store)
+{
+	/* a row is never smaller than its header, seq, xid and its line pointer */
+	const int	smallest = MAXALIGN(SizeofHeapTupleHeader) + 2 * sizeof(int64) + sizeof(ItemIdData);
+
+	return (int64) RelationGetNumberOfBlocks(kpi_store_table(store, KPI_TABLE_PENDING)) *
+		(BLCKSZ / smallest);
 }
 
 void
@@ -281,6 +487,7 @@ kpi_store_append(const KpiPending *rows, int n)
 		nulls[PENDING_MEASURE_ID - 1] = row->measure_id == 0;
 		values[PENDING_SINCE - 1] = DateADTGetDatum(row->since);
 		nulls[PENDING_SINCE - 1] = row->since == DATEVAL_NOBEGIN;
+		values[PENDING_NOTED_AT - 1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 		tuples[i] = heap_form_tuple(RelationGetDescr(relation), values, nulls);
 		if (delta != NULL)
 			pfree(delta);

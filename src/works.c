@@ -269,6 +269,22 @@ kpi_cascade_lost_kpis(KpiCascade *cascade)
 	return ids;
 }
 
+void
+kpi_cascade_each_reread(KpiCascade *cascade, KpiRereadVisitor visit, void *context)
+{
+	kpi_works_iterator iterator;
+	KpiWorkEntry *entry;
+
+	kpi_works_start_iterate(cascade->works, &iterator);
+	while ((entry = kpi_works_iterate(cascade->works, &iterator)) != NULL)
+	{
+		const KpiKpi *kpi = kpi_graph_kpi(cascade->graph, entry->key.kpi);
+
+		if (entry->work->read_facts && kpi_period_grain(entry->key.period) == kpi->measure->grain)
+			visit(context, kpi->kpi_id, entry->key.period);
+	}
+}
+
 static int
 compare_keys(const ListCell *a, const ListCell *b)
 {
