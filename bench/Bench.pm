@@ -6,6 +6,7 @@ use warnings;
 use Exporter 'import';
 use FindBin;
 use IPC::Open3;
+use List::Util qw(sum);
 use POSIX qw(strftime);
 use Report;
 use Time::HiRes qw(time sleep);
@@ -154,13 +155,14 @@ sub ask
 	die "a session ended: $output";
 }
 
-# the same with its time, in milliseconds
+# the same with the time of all statements together, in milliseconds
 sub timed
 {
-	my ($self, $statement) = @_;
-	my $output = ask($self, "\\timing on\n$statement;\n\\timing off");
+	my ($self, $statements) = @_;
+	my $output = ask($self, "\\timing on\n$statements;\n\\timing off");
+	my @times = $output =~ /^Time: ([\d.]+) ms/mg or die "no time in: $output";
 
-	return $output =~ /.*Time: ([\d.]+) ms/s ? $1 : die "no time in: $output";
+	return sum(@times);
 }
 
 sub Bench::Session::DESTROY
@@ -202,7 +204,8 @@ sub Bench::Worker::DESTROY
 {
 	my ($self) = @_;
 
-	sql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '$self->{db}' AND backend_type LIKE 'kpi_cascade%'");
+	local $?;
+	sql($self->{db}, 'SELECT kpi.stop_worker()');
 }
 
 sub server_log_since

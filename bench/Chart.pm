@@ -9,7 +9,7 @@ our @EXPORT = qw(bars lines);
 
 # colours that differ for colour-blind readers too
 my @colour = map { "#$_" } qw(8a8f98 0072b2 56b4e9 009e73 cc79a7 e69f00 d55e00 7a5195);
-my ($width, $height, $left, $right, $top, $bottom) = (860, 440, 70, 220, 60, 60);
+my ($width, $height, $left, $right, $top, $bottom) = (900, 440, 70, 250, 60, 60);
 
 sub escaped
 {

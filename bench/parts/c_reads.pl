@@ -29,7 +29,7 @@ sub below
 sub summed { return "SELECT u.kpi_id, u.path, s.period, s.total, s.n FROM bench.summed s JOIN bench.unit u USING (kpi_id) WHERE $_[0]" }
 
 my @reads = (
-	[ 'one cell (a leaf)', "kpi_id = :kpi AND $month", below('t.kpi_id = :kpi', "WHERE $month"), summed("kpi_id = :kpi AND $month"), $leaf ],
+	[ 'one cell (a leaf)', "kpi_id = :kpi AND $month", "SELECT sum(value), count(*) FROM bench.plain WHERE kpi_id = :kpi AND $month", summed("kpi_id = :kpi AND $month"), $leaf ],
 	[ 'the root', "kpi_id = $root AND $month", below("t.kpi_id = $root", "WHERE $month"), summed("kpi_id = $root AND $month"), '' ],
 	[ 'one level (the fourth)', "level_no = 4 AND $month", below('t.level_no = 4', "WHERE $month"), summed("level_no = 4 AND $month"), '' ],
 	[ 'one subtree (of level 3)', "unit <@ '$subtree' AND $month", below("t.path <@ '$subtree'", "WHERE $month"), summed("path <@ '$subtree' AND $month"), '' ],
