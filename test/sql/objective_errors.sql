@@ -1,8 +1,10 @@
 -- What objectives, lines of sight and strategy maps refuse, and how they say it.
 \set VERBOSITY default
 \set SHOW_CONTEXT never
+\set ON_ERROR_ROLLBACK on
 SET client_min_messages = warning;
-CREATE EXTENSION kpi_cascade;
+CREATE EXTENSION IF NOT EXISTS kpi_cascade;
+BEGIN;
 INSERT INTO kpi.unit (path) VALUES ('co'), ('co.a');
 INSERT INTO kpi.measure (code, grain, fiscal_start) VALUES ('m', 'quarter', 4), ('w', 'week', 1);
 SELECT kpi.deploy('m', 'co'), kpi.deploy('w', 'co');
@@ -30,7 +32,7 @@ UPDATE kpi.kpi SET objective_id = 77 WHERE kpi_id = kpi.kpi_id('co.a', 'm');
 SELECT * FROM kpi.line_of_sight('co', 'nothing');
 SELECT * FROM kpi.line_of_sight('nowhere', 'm');
 SELECT period FROM kpi.line_of_sight('co', 'm', '2026-08');
-SELECT * FROM kpi.line_of_sight('co', 'm', '2026-Q3');
+SELECT way, depth, unit, measure, period FROM kpi.line_of_sight('co', 'm', '2026-Q3');
 SELECT * FROM kpi.line_of_sight('co', 'w', '2026-08');
 SELECT * FROM kpi.drivers('co', 'm', 'FY2027-Q1/04', -1);
 SELECT kpi.strategy_map('nowhere');
@@ -43,4 +45,4 @@ DELETE FROM kpi.kpi;
 DELETE FROM kpi.objective;
 SELECT kpi.strategy_map('co', '2026-08', 'dot');
 
-DROP EXTENSION kpi_cascade CASCADE;
+ROLLBACK;

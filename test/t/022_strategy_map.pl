@@ -122,5 +122,10 @@ is(lead(q{SELECT string_agg(concat_ws(':', coalesce(unit::text, objective, '?'),
 like(lead(q{SELECT kpi.strategy_map('co.b', '2026-08')}), qr/\["not shown"\]:::no_data/, 'and so does the map');
 is(lead(q{SELECT string_agg(unit::text, ' ' ORDER BY unit) FROM kpi.perspective_score WHERE period = '2026-08'}), 'co.b co.b.c', 'scores by perspective are of visible units');
 
+# who may read a view needs nothing else
+ask('CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA kpi TO reader; GRANT SELECT ON kpi.objective_score, kpi.perspective_score, kpi.objective_perspective TO reader; CREATE POLICY everything ON kpi.unit FOR SELECT TO reader USING (true)');
+is($node->safe_psql('postgres', $scores, extra_params => [ '-U', 'reader' ]), 'vision=0.675 co=0.675 co.b=0.6 co.b.c=0.6', 'SELECT on the view is all that reading takes');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM kpi.perspective_score WHERE period = '2026-08'}, extra_params => [ '-U', 'reader' ]), '3', 'of perspectives, too');
+
 $node->stop;
 done_testing();
