@@ -86,6 +86,17 @@ drop_map(void)
 	memset(&map, 0, sizeof(map));
 }
 
+/*
+ * How many subtransactions the snapshot lists.  One that overflowed on a primary
+ * lists none: it still counts those it met first, but a copy has no list, and
+ * visibility goes by their parents.
+ */
+static int32
+listed_subtransactions(Snapshot snapshot)
+{
+	return snapshot->suboverflowed && !snapshot->takenDuringRecovery ? 0 : snapshot->subxcnt;
+}
+
 static bool
 map_fits(Snapshot snapshot, Oid cell_table)
 {
@@ -93,7 +104,7 @@ map_fits(Snapshot snapshot, Oid cell_table)
 		!(map.is_older && IsolationIsSerializable()) &&
 		map.xmin == snapshot->xmin && map.xmax == snapshot->xmax &&
 		map.curcid == snapshot->curcid && map.xcnt == snapshot->xcnt &&
-		map.subxcnt == snapshot->subxcnt &&
+		map.subxcnt == listed_subtransactions(snapshot) &&
 		map.suboverflowed == snapshot->suboverflowed &&
 		map.in_recovery == snapshot->takenDuringRecovery &&
 		(map.xcnt == 0 ||
@@ -110,7 +121,7 @@ key_map(Snapshot snapshot, Oid cell_table)
 	map.xmax = snapshot->xmax;
 	map.curcid = snapshot->curcid;
 	map.xcnt = snapshot->xcnt;
-	map.subxcnt = snapshot->subxcnt;
+	map.subxcnt = listed_subtransactions(snapshot);
 	map.suboverflowed = snapshot->suboverflowed;
 	map.in_recovery = snapshot->takenDuringRecovery;
 	map.xip = palloc(sizeof(TransactionId) * (map.xcnt + 1));

@@ -5,7 +5,7 @@
 # 033_mutants.pl.
 #
 # There are two organisations in one database.  The plain one, a tree of 15
-# units that stays, has facts of a sum and of a maximum: plain SQL adds them up
+# units that stays, has facts of two sums and a maximum: plain SQL adds them up
 # in a few milliseconds, so that it can be compared thousands of times.  The rich
 # one is a random world (KpiWorld) with all kinds of measures, links, targets
 # and validity, of which everything changes; kpi.recompute() tells what every
@@ -59,6 +59,7 @@ deadlock_timeout = 100ms
 autovacuum_naptime = 1
 max_worker_processes = 16
 jit = off
+log_statement = none
 CONF
 }
 
@@ -66,12 +67,12 @@ our $SQL = <<'SQL';
 ALTER TABLE kpi.fact ALTER fact_id RESTART WITH 10000000;
 INSERT INTO kpi.unit (unit_id, path)
 WITH RECURSIVE t (n, path) AS (
-    SELECT 1, 'u1' UNION ALL SELECT c, path || '.u' || c FROM t, LATERAL (VALUES (2 * n), (2 * n + 1)) v (c) WHERE c < 16)
+    SELECT 1, 'p1' UNION ALL SELECT c, path || '.p' || c FROM t, LATERAL (VALUES (2 * n), (2 * n + 1)) v (c) WHERE c < 16)
 SELECT 900000 + n, path::kpi_path FROM t;
-INSERT INTO kpi.measure (measure_id, code, rollup) VALUES (900001, 'revenue', 'sum'), (900002, 'longest', 'max');
-INSERT INTO kpi.kpi (kpi_id, unit_id, measure_id) SELECT 900000 + n + 100 * (m - 1), 900000 + n, 900000 + m FROM generate_series(1, 15) n, generate_series(1, 2) m;
+INSERT INTO kpi.measure (measure_id, code, rollup) VALUES (900001, 'revenue', 'sum'), (900002, 'longest', 'max'), (900003, 'kept', 'sum');
+INSERT INTO kpi.kpi (kpi_id, unit_id, measure_id) SELECT 900000 + n + 100 * (m - 1), 900000 + n, 900000 + m FROM generate_series(1, 15) n, generate_series(1, 3) m;
 INSERT INTO kpi.fact (kpi_id, period, value)
-SELECT k.kpi_id, p::text::kpi_period, (k.kpi_id * 37 + m) % 1000 FROM kpi.kpi k, generate_series(1, 3) m, LATERAL (SELECT '2026-0' || m) p (p);
+SELECT k.kpi_id, p::text::kpi_period, (k.kpi_id * 37 + m) % 1000 FROM kpi.kpi k, generate_series(1, 3) m, LATERAL (SELECT '2026-0' || m) p (p) WHERE k.measure_id < 900003;
 SELECT kpi.create_level_view(n, 'public.level_' || n) FROM generate_series(5, 8) n;
 
 -- who is beneath whom in the plain organisation
@@ -85,7 +86,7 @@ CREATE INDEX ON beneath (above);
 CREATE VIEW wrong AS
 SELECT kpi_id, period, s.actual AS shown, e.expected
   FROM (SELECT a.kpi_id, a.period::text, a.actual FROM kpi.attainment a WHERE a.kpi_id > 900000 AND a.grain IN ('month', 'year') AND a.actual IS NOT NULL) s
-  FULL JOIN (SELECT b.above AS kpi_id, p.period, CASE WHEN b.above > 900100 THEN max(f.value) ELSE sum(f.value) END AS expected
+  FULL JOIN (SELECT b.above AS kpi_id, p.period, CASE WHEN b.above BETWEEN 900101 AND 900115 THEN max(f.value) ELSE sum(f.value) END AS expected
                FROM beneath b JOIN kpi.fact f USING (kpi_id), LATERAL (VALUES (f.period::text), (left(f.period::text, 4))) p (period)
               GROUP BY b.above, p.period) e USING (kpi_id, period)
  WHERE s.actual IS DISTINCT FROM e.expected;
@@ -93,7 +94,7 @@ SELECT kpi_id, period, s.actual AS shown, e.expected
 CREATE VIEW wrong_root AS
 SELECT kpi_id, period, s.actual AS shown, e.expected
   FROM (SELECT a.kpi_id, a.period::text, a.actual FROM kpi.attainment a WHERE a.kpi_id IN (900001, 900101) AND a.grain IN ('month', 'year') AND a.actual IS NOT NULL) s
-  FULL JOIN (SELECT b.above AS kpi_id, p.period, CASE WHEN b.above > 900100 THEN max(f.value) ELSE sum(f.value) END AS expected
+  FULL JOIN (SELECT b.above AS kpi_id, p.period, CASE WHEN b.above BETWEEN 900101 AND 900115 THEN max(f.value) ELSE sum(f.value) END AS expected
                FROM beneath b JOIN kpi.fact f USING (kpi_id), LATERAL (VALUES (f.period::text), (left(f.period::text, 4))) p (period)
               WHERE b.above IN (900001, 900101)
               GROUP BY b.above, p.period) e USING (kpi_id, period)
@@ -159,11 +160,11 @@ sub set_up
 	$node->safe_psql($self->{database}, "UPDATE pg_proc SET probin = '$self->{library}' WHERE probin = '\$libdir/kpi_cascade'") if $self->{library};
 	$node->safe_psql($self->{database}, $SQL);
 	my $session = $self->session('-c kpi_cascade.fold_after=32');
-	my $refused = 0;
 	for my $statement (@{ $self->{set_up} })
 	{
 		my @lines = $session->run("$statement->{sql} " . join(', ', @{ $statement->{rows} }) . $statement->{tail});
-		$refused++ if grep { /^ERROR/ } @lines;
+		# a link or a placement may be against the rules, the rest is the world
+		if (my ($error) = grep { /^ERROR/ } @lines) { die "$error: $statement->{sql}\n" unless $statement->{sql} =~ /kpi\.(?:link|unit_history)/ }
 	}
 	$session->run('SELECT kpi.fold()');
 	$session->run('VACUUM ANALYZE');
@@ -177,7 +178,7 @@ sub set_up
 		  for 1 .. KpiWorld::one_of(1, 5, 40, 150);
 		close $file;
 	}
-	return $refused;
+	return;
 }
 
 sub session
@@ -196,11 +197,12 @@ sub start
 	for (1 .. $how_many)
 	{
 		my $number = ++$self->{number};
+		my $parent = $$;
 		my $pid = fork // die "could not fork: $!\n";
 		if ($pid == 0)
 		{
 			$SIG{$_} = 'DEFAULT' for qw(INT TERM HUP);
-			%$self = (%$self, number => $number, role => $role, count => {}, children => {});
+			%$self = (%$self, number => $number, role => $role, count => {}, children => {}, parent => $parent);
 			$self->{until} = time + $self->{seconds};
 			srand($self->{seed} * 1000 + $number);
 			until ($self->is_over)
@@ -222,7 +224,8 @@ sub start
 	return;
 }
 
-sub is_over { return time >= $_[0]{until} || -e "$_[0]{folder}/stop" }
+# or the test itself is no more
+sub is_over { return time >= $_[0]{until} || -e "$_[0]{folder}/stop" || getppid != $_[0]{parent} }
 
 sub stop
 {
@@ -506,6 +509,62 @@ sub be_long_writer
 			sleep rand 0.2;
 		}
 		my $end = !$done || KpiWorld::chance(0.25) ? 'ROLLBACK' : 'COMMIT';
+		$self->{count}{ lc($end) . 's' }++ if $self->do($end);
+		$self->do('ROLLBACK') if $self->{state};
+	}
+	return;
+}
+
+# Adds facts that nobody takes away, and writes down which of them were acknowledged.
+sub be_recorder
+{
+	my ($self, $options) = @_;
+	$self->{session} = $self->session($options);
+	open my $file, '>>', "$self->{folder}/recorded.$self->{number}" or die "could not write: $!\n";
+	until ($self->is_over)
+	{
+		my $reference = "$self->{number}.$$." . ++$self->{references};
+		my $sql = sprintf "INSERT INTO kpi.fact (kpi_id, period, value, reference) VALUES (%d, '%s', %d, '%s')",
+		  any_plain(200), KpiWorld::one_of(@months), KpiWorld::between(1, 99), $reference;
+		$sql = "BEGIN; $sql; SAVEPOINT a; " . $plain{insert}->() . '; COMMIT' if KpiWorld::chance(0.3);
+		next unless $self->do($sql);
+		syswrite $file, "$reference\n";
+		$self->{count}{recorded}++;
+	}
+	return;
+}
+
+# How many facts recorders were promised to be kept, and how many of them are there.
+sub recorded
+{
+	my ($self, $node) = @_;
+	my $sql = "CREATE TEMPORARY TABLE recorded (reference text);\n";
+	$sql .= "COPY recorded FROM '$_';\n" for glob "$self->{folder}/recorded.*";
+	$sql .= 'SELECT count(*), count(f.fact_id) FROM recorded r LEFT JOIN kpi.fact f USING (reference)';
+	return split /\|/, ($node || $self->{node})->safe_psql($self->{database}, $sql);
+}
+
+# Transactions with more subtransactions than the server keeps track of.
+sub be_nester
+{
+	my ($self) = @_;
+	$self->{session} = $self->session('-c kpi_cascade.fold_mode=manual');
+	until ($self->is_over)
+	{
+		sleep 0.02 while -e "$self->{folder}/truncate" && !$self->is_over;
+		$self->do('BEGIN');
+		my $done = $self->do($keep_facts);
+		for my $n (1 .. KpiWorld::between(66, 90))
+		{
+			$done &&= $self->do("SAVEPOINT n$n") && $self->do($plain{insert}->());
+			$self->do("ROLLBACK TO n$n") if $done && KpiWorld::chance(0.2);
+		}
+		$done &&= $self->compare('wrong_root', 'in a transaction of many subtransactions');
+		sleep rand 0.5;
+		$done &&= $self->do('ROLLBACK TO n60') if KpiWorld::chance(0.5);
+		$done &&= $self->compare('wrong_root', 'in a transaction of many subtransactions');
+		my $end = !$done || KpiWorld::chance(0.25) ? 'ROLLBACK' : 'COMMIT';
+		$self->{count}{nested}++ if $done;
 		$self->{count}{ lc($end) . 's' }++ if $self->do($end);
 		$self->do('ROLLBACK') if $self->{state};
 	}

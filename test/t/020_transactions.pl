@@ -180,6 +180,28 @@ is(sql('SELECT count(*) FROM figures WHERE actual IS DISTINCT FROM facts; SELECT
 sql('DELETE FROM kpi.fact WHERE value = 40');
 exact('1 390, 2 134, 3 256', 'writing goes on');
 
+# ---- more subtransactions than a snapshot lists ----
+# Sessions come before and after the one that has too many, so that a snapshot
+# has listed some when it meets that one.
+my @few = map { Session->new($node) } 1 .. 2;
+my $many = Session->new($node);
+push @few, Session->new($node);
+$_->query('SET kpi_cascade.fold_mode = manual; BEGIN; SAVEPOINT a;' . insert(3, 1000)) for @few;
+$many->query(join(' ', 'SET kpi_cascade.fold_mode = manual; BEGIN;', map { "SAVEPOINT s$_; " . insert(2, 1000) } 1 .. 100));
+exact('1 390, 2 134, 3 256', 'many subtransactions running');
+is($many->query($all), '1 100390, 2 100134, 3 256', 'and for the session that has them');
+manual(insert(3, 1) . 'SELECT kpi.fold()');
+exact('1 391, 2 134, 3 257', 'a fold under a snapshot that does not list them');
+$many->query('ROLLBACK TO s2; COMMIT');
+$few[0]->query('COMMIT');
+exact('1 2391, 2 1134, 3 1257', 'one of them and one of the others committed');
+manual('SELECT kpi.fold()');
+exact('1 2391, 2 1134, 3 1257', 'and folded');
+$_->query('ROLLBACK') for @few[ 1, 2 ];
+$_->quit for $many, @few;
+sql('DELETE FROM kpi.fact WHERE value = 1000; DELETE FROM kpi.fact WHERE fact_id = (SELECT max(fact_id) FROM kpi.fact WHERE kpi_id = 3 AND value = 1)');
+exact('1 390, 2 134, 3 256', 'and taken back');
+
 # ---- a standby ----
 $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
