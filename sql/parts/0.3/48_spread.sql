@@ -492,7 +492,7 @@ BEGIN
         IF cardinality(takers) = 0 AND total <> 0 OR cardinality(takers) > 0 AND shared IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
                 MESSAGE = format('locked target for unit "%s" in %s (%s) cannot be spread over its periods', node_path[coarse.i], coarse.period, direction * coarse.value),
-                DETAIL = format('%s is left for %s periods that are not locked, with %s decimals.', direction * total, cardinality(takers), decimals),
+                DETAIL = format('%s is left for %s periods that are not locked, with %s decimals.', trim_scale(direction * total), cardinality(takers), decimals),
                 HINT = 'Unlock it, or the targets inside.';
         END IF;
         FOR c IN 1 .. cardinality(takers) LOOP
@@ -580,12 +580,12 @@ BEGIN
         IF hint = 'locked' THEN
             RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
                 MESSAGE = format('locked targets leave no way to spread %s over the periods of %s for %s', trim_scale(value), whole, place),
-                DETAIL = format('%s is left for %s periods, which need at least %s.', direction * total, cardinality(takers),
-                                direction * coalesce((SELECT sum(l) FROM unnest(at_least) l), 0)),
+                DETAIL = format('%s is left for %s periods, which need at least %s.', trim_scale(direction * total), cardinality(takers),
+                                trim_scale(direction * coalesce((SELECT sum(l) FROM unnest(at_least) l), 0))),
                 HINT = 'Unlock some of them, or spread another value.';
         ELSIF hint = 'weights' THEN
             RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-                MESSAGE = format('all weights of the periods of %s are zero, so %s cannot be spread for %s', whole, direction * total, place),
+                MESSAGE = format('all weights of the periods of %s are zero, so %s cannot be spread for %s', whole, trim_scale(direction * total), place),
                 DETAIL = CASE by_periods WHEN 'history' THEN format('There are no actuals of %s in %s.', rules.unit, coalesce(of_period, kpi.year_before(whole)))
                               WHEN 'current' THEN 'There are no targets yet.' ELSE format('The pattern is %s.', pattern) END,
                 HINT = 'Spread equally over the periods, or give other weights.';
