@@ -12,7 +12,8 @@
  * once for each group and under the latest snapshot, instead of by the foreign
  * key for each row.  It cannot vanish before this transaction ends, since
  * deleting a KPI takes ShareRowExclusiveLock on kpi.fact, which conflicts with
- * the RowExclusiveLock that every writer of facts holds.
+ * the RowExclusiveLock that every writer of facts holds.  For the same reason
+ * a session may remember which KPIs it has found, see store_names.c.
  *
  * Units, measures, KPIs and links.  Which cells such a change concerns depends
  * on what other transactions change at the same time, so it is not worked out
@@ -211,10 +212,12 @@ typedef struct FactGroup
 typedef struct FactChanges
 {
 	MemoryContext context;
-	HTAB	   *groups;
+	FactGroup	first;			/* most statements have one group only */
+	bool		has_first;
+	HTAB	   *others;			/* NULL while there are none */
+	FactGroup  *last;			/* rows of one group often follow each other */
 	FactGroup **sorted;			/* by KPI and period, once all rows are read */
 	int			n;
-	FactGroup	   *last;			/* rows of one group often follow each other */
 } FactChanges;
 
 static FactGroup *
@@ -225,7 +228,23 @@ group_of(FactChanges *changes, int64 kpi_id, KpiPeriod period)
 
 	if (changes->last != NULL && memcmp(&changes->last->key, &key, sizeof(key)) == 0)
 		return changes->last;
-	changes->last = hash_search(changes->groups, &key, HASH_ENTER, &found);
+	if (!changes->has_first || memcmp(&changes->first.key, &key, sizeof(key)) == 0)
+	{
+		changes->has_first = true;
+		changes->first.key = key;
+		return changes->last = &changes->first;
+	}
+	if (changes->others == NULL)
+	{
+		HASHCTL		control = {0};
+
+		control.keysize = sizeof(GroupKey);
+		control.entrysize = sizeof(FactGroup);
+		control.hcxt = changes->context;
+		changes->others = hash_create("kpi_cascade fact groups", 64, &control,
+									  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	changes->last = hash_search(changes->others, &key, HASH_ENTER, &found);
 	if (!found)
 		memset((char *) changes->last + sizeof(GroupKey), 0, sizeof(FactGroup) - sizeof(GroupKey));
 	return changes->last;
@@ -236,6 +255,8 @@ collect_facts(FactChanges *changes, TriggerData *trigger, bool old)
 {
 	RowReader	reader;
 
+	if (old ? TRIGGER_FIRED_BY_INSERT(trigger->tg_event) : TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		return;
 	start_reading(&reader, trigger, old);
 	while (next_row(&reader))
 	{
@@ -275,8 +296,15 @@ sort_groups(FactChanges *changes)
 	HASH_SEQ_STATUS status;
 	FactGroup  *group;
 
-	changes->sorted = palloc(sizeof(FactGroup *) * (hash_get_num_entries(changes->groups) + 1));
-	hash_seq_init(&status, changes->groups);
+	if (!changes->has_first)
+		return;
+	changes->sorted = MemoryContextAllocHuge(changes->context, sizeof(FactGroup *) *
+											 (changes->others == NULL ? 1 :
+											  hash_get_num_entries(changes->others) + 1));
+	changes->sorted[changes->n++] = &changes->first;
+	if (changes->others == NULL)
+		return;
+	hash_seq_init(&status, changes->others);
 	while ((group = hash_seq_search(&status)) != NULL)
 		changes->sorted[changes->n++] = group;
 	qsort(changes->sorted, changes->n, sizeof(FactGroup *), compare_groups);
@@ -298,9 +326,42 @@ refuse_period(KpiStore *store, const FactGroup *group, KpiGrain grain, int fisca
 			 errhint("A period of that grain looks like \"%s\".", fits)));
 }
 
-/* does the KPI exist, and is the period one of its measure's grain? */
+static bool
+fits(KpiPeriod period, KpiGrain grain, int fiscal_start)
+{
+	return kpi_period_grain(period) == grain &&
+		(grain < KPI_GRAIN_QUARTER || kpi_period_fiscal_start(period) == fiscal_start);
+}
+
+/* is it of a KPI that this session knows, and does its period fit? */
+static bool
+is_known(const FactGroup *group)
+{
+	KpiGrain	grain;
+	int			fiscal_start;
+
+	return kpi_store_known_kpi(group->key.kpi_id, &grain, &fiscal_start) &&
+		fits((KpiPeriod) group->key.period, grain, fiscal_start);
+}
+
 static void
-check_groups(FactChanges *changes)
+remember(KpiStore *store, int64 kpi_id, KpiGrain grain, int fiscal_start)
+{
+	int			worth;
+
+	/* among its neighbours already */
+	if (kpi_store_known_kpi(kpi_id, &grain, &fiscal_start))
+		return;
+	worth = kpi_store_worth_remembering();
+	if (worth > 1)
+		kpi_store_remember_kpis(store, kpi_id, worth);
+	else
+		kpi_store_remember_kpi(kpi_id, grain, fiscal_start);
+}
+
+/* does the KPI exist, and is the period one of its measure's grain?  From the group on. */
+static void
+look_up_groups(FactChanges *changes, int from, bool may_know)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	KpiStore   *store = kpi_store_open(snapshot);
@@ -310,35 +371,53 @@ check_groups(FactChanges *changes)
 	int64		known_kpi = 0;
 
 	PushActiveSnapshot(snapshot);
-	for (int i = 0; i < changes->n; i++)
+	for (int i = from; i < changes->n; i++)
 	{
 		const FactGroup *group = changes->sorted[i];
+		int64		kpi_id = group->key.kpi_id;
 		KpiPeriod	period = (KpiPeriod) group->key.period;
 
-		if (!group->has_added)
+		CHECK_FOR_INTERRUPTS();
+		if (!group->has_added || (may_know && is_known(group)))
 			continue;
-		if (group->key.kpi_id != known_kpi && !kpi_store_kpi_grain(store, group->key.kpi_id, &measure_id, &grain, &fiscal_start))
-			ereport(ERROR,
-					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-					 errmsg("KPI " INT64_FORMAT " does not exist", group->key.kpi_id),
-					 errdetail("A fact for period \"%s\" refers to it.", kpi_period_to_text(period)),
-					 errhint("Create the KPI first, by kpi.deploy() or by a row of kpi.kpi.")));
-		known_kpi = group->key.kpi_id;
-		if (kpi_period_grain(period) != grain ||
-			(grain >= KPI_GRAIN_QUARTER && kpi_period_fiscal_start(period) != fiscal_start))
+		if (kpi_id != known_kpi)
+		{
+			if (!kpi_store_kpi_grain(store, kpi_id, &measure_id, &grain, &fiscal_start))
+				ereport(ERROR,
+						(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+						 errmsg("KPI " INT64_FORMAT " does not exist", kpi_id),
+						 errdetail("A fact for period \"%s\" refers to it.", kpi_period_to_text(period)),
+						 errhint("Create the KPI first, by kpi.deploy() or by a row of kpi.kpi.")));
+			/* whoever adds such a link locks kpi.fact first, so none is missed here */
+			if (fits(period, grain, fiscal_start) && kpi_store_has_growth_link(store, kpi_id))
+				ereport(ERROR,
+						(errcode(ERRCODE_CHECK_VIOLATION),
+						 errmsg("%s cannot have facts", kpi_store_describe_kpi(store, kpi_id)),
+						 errdetail("A growth link leads into it, so its actual is the growth of another KPI."),
+						 errhint("Record facts of that KPI, or delete the link.")));
+		}
+		if (!fits(period, grain, fiscal_start))
 			refuse_period(store, group, grain, fiscal_start);
-		/* whoever adds such a link locks kpi.fact first, so none is missed here */
-		if (kpi_store_has_growth_link(store, group->key.kpi_id))
-			ereport(ERROR,
-					(errcode(ERRCODE_CHECK_VIOLATION),
-					 errmsg("%s cannot have facts",
-							kpi_store_describe_kpi(store, group->key.kpi_id)),
-					 errdetail("A growth link leads into it, so its actual is the growth of another KPI."),
-					 errhint("Record facts of that KPI, or delete the link.")));
+		if (may_know && kpi_id != known_kpi)
+			remember(store, kpi_id, grain, fiscal_start);
+		known_kpi = kpi_id;
 	}
 	PopActiveSnapshot();
 	kpi_store_close(store);
 	UnregisterSnapshot(snapshot);
+}
+
+static void
+check_groups(FactChanges *changes)
+{
+	bool		may_know = kpi_store_may_know();
+
+	for (int i = 0; i < changes->n; i++)
+		if (changes->sorted[i]->has_added && !(may_know && is_known(changes->sorted[i])))
+		{
+			look_up_groups(changes, i, may_know);
+			return;
+		}
 }
 
 static void
@@ -378,24 +457,16 @@ Datum
 kpi_capture_fact(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = trigger_data(fcinfo, "kpi.capture_fact");
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kpi_cascade capture",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
 	Batch		batch = {0};
 
+	/* the trigger manager frees what is allocated here, once the trigger is done */
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		add_row(&batch, KPI_PENDING_EVERYTHING);
 	else
 	{
 		FactChanges changes = {0};
-		HASHCTL		control = {0};
 
-		changes.context = context;
-		control.keysize = sizeof(GroupKey);
-		control.entrysize = sizeof(FactGroup);
-		control.hcxt = context;
-		changes.groups = hash_create("kpi_cascade fact groups", 64, &control,
-									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		changes.context = CurrentMemoryContext;
 		collect_facts(&changes, trigger, true);
 		collect_facts(&changes, trigger, false);
 		sort_groups(&changes);
@@ -403,8 +474,6 @@ kpi_capture_fact(PG_FUNCTION_ARGS)
 		note_groups(&changes, &batch, TRIGGER_FIRED_FOR_ROW(trigger->tg_event));
 	}
 	append(&batch);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
 	return PointerGetDatum(NULL);
 }
 

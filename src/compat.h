@@ -55,4 +55,11 @@
 #define kpi_executor_run(query)	ExecutorRun(query, ForwardScanDirection, 0, true)
 #endif
 
+/* 17 added the question for a stronger lock as well */
+#if PG_VERSION_NUM >= 170000
+#define kpi_lock_held(tag, mode)	LockHeldByMe(tag, mode, false)
+#else
+#define kpi_lock_held(tag, mode)	LockHeldByMe(tag, mode)
+#endif
+
 #endif							/* KPI_COMPAT_H */

@@ -8,6 +8,7 @@
 #include "fold.h"
 #include "read.h"
 #include "settings.h"
+#include "store.h"
 #include "utils/builtins.h"
 
 PG_MODULE_MAGIC;
@@ -20,6 +21,7 @@ void
 _PG_init(void)
 {
 	kpi_settings_define();
+	kpi_store_install();
 	kpi_fold_install();
 	kpi_read_install();
 }

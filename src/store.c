@@ -18,7 +18,6 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
-#include "catalog/namespace.h"
 #include "compat.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -49,28 +48,6 @@ struct KpiStore
 /* ------------------------------------------------------------------------
  * Opening
  * ------------------------------------------------------------------------ */
-
-bool
-kpi_store_installed(void)
-{
-	Oid			schema = get_namespace_oid("kpi", true);
-
-	return OidIsValid(schema) && OidIsValid(get_relname_relid("pending", schema));
-}
-
-Oid
-kpi_store_relation(const char *name)
-{
-	Oid			schema = get_namespace_oid("kpi", false);
-	Oid			relation = get_relname_relid(name, schema);
-
-	if (!OidIsValid(relation))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"kpi.%s\" does not exist", name),
-				 errhint("The extension kpi_cascade is not installed, or only in part.")));
-	return relation;
-}
 
 KpiStore *
 kpi_store_open(Snapshot snapshot)
@@ -355,4 +332,35 @@ kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n)
 		ExecDropSingleTupleTableSlot(slots[i]);
 	for (int i = 0; i < n; i++)
 		heap_freetuple(tuples[i]);
+}
+
+/*
+ * Inserts one tuple, of these values, into a table whose indexes are not open.
+ * As above, no index of ours has expressions or predicates.
+ */
+void
+kpi_store_insert_one(Relation relation, HeapTuple tuple, const Datum *values, const bool *nulls)
+{
+	List	   *indexes = RelationGetIndexList(relation);
+	ListCell   *lc;
+
+	simple_heap_insert(relation, tuple);
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
+		IndexInfo  *info = BuildIndexInfo(index);
+		Datum		keys[INDEX_MAX_KEYS];
+		bool		null_keys[INDEX_MAX_KEYS];
+
+		for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+		{
+			keys[i] = values[info->ii_IndexAttrNumbers[i] - 1];
+			null_keys[i] = nulls[info->ii_IndexAttrNumbers[i] - 1];
+		}
+		index_insert(index, keys, null_keys, &tuple->t_self, relation,
+					 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+					 false, info);
+		index_close(index, NoLock);
+	}
+	list_free(indexes);
 }

@@ -135,10 +135,20 @@ typedef struct KpiCell
 
 typedef struct KpiStore KpiStore;
 
+/* store_names.c: what a session remembers of names and KPIs */
+extern void kpi_store_install(void);
 /* is the extension there (false while it is being created or dropped)? */
 extern bool kpi_store_installed(void);
 /* the oid of a table or index of ours by name; raises when missing */
 extern Oid	kpi_store_relation(const char *name);
+/* may what is known of KPIs be used and added to in this transaction? */
+extern bool kpi_store_may_know(void);
+/* is the KPI known to exist and to take facts, and of what grain and fiscal start? */
+extern bool kpi_store_known_kpi(int64 kpi_id, KpiGrain *grain, int *fiscal_start);
+/* remembers that; to be called only where it may be known */
+extern void kpi_store_remember_kpi(int64 kpi_id, KpiGrain grain, int fiscal_start);
+/* how many it is worth to look up with one that is not known */
+extern int	kpi_store_worth_remembering(void);
 
 extern KpiStore *kpi_store_open(Snapshot snapshot);
 extern void kpi_store_close(KpiStore *store);
@@ -198,6 +208,9 @@ extern char *kpi_store_name_kpi(KpiStore *store, int64 kpi_id);
 extern bool kpi_store_has_unit(KpiStore *store, int64 unit_id);
 /* does a growth link, of whatever validity, lead into the KPI? */
 extern bool kpi_store_has_growth_link(KpiStore *store, int64 kpi_id);
+/* remembers up to limit KPIs that take facts, from that one on */
+extern void kpi_store_remember_kpis(KpiStore *store, int64 first, int limit);
+#define KPI_REMEMBER_LIMIT	64
 /* tallies the facts of a KPI in a period; false where there are none */
 extern bool kpi_store_facts(KpiStore *store, int64 kpi_id, KpiPeriod period, KpiTally *tally);
 /* calls visit for each fact there is */
@@ -249,6 +262,8 @@ extern Relation kpi_store_table(KpiStore *store, KpiTable table);
 extern Relation kpi_store_table_for_writing(KpiStore *store, KpiTable table);
 extern void *kpi_store_indexes(KpiStore *store, KpiTable table);
 extern void kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n);
+extern void kpi_store_insert_one(Relation relation, HeapTuple tuple, const Datum *values,
+								 const bool *nulls);
 /* cells waiting to be inserted */
 typedef struct KpiNewCells
 {
@@ -280,6 +295,8 @@ typedef enum KpiLookupSlot
 	KPI_LOOKUP_FACTS_OF_KPI,
 	KPI_LOOKUP_TARGETS,
 	KPI_LOOKUP_GROWTH_LINKS,
+	KPI_LOOKUP_KPIS_FROM,
+	KPI_LOOKUP_GROWTH_LINKS_FROM,
 	KPI_LOOKUP_CELL,
 	KPI_LOOKUP_CELLS_BETWEEN,
 	KPI_LOOKUP_CELLS_OF_KPI,

@@ -17,6 +17,7 @@
 #include "store.h"
 #include "store_columns.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -30,6 +31,8 @@ append_version(uint64 version)
 
 	simple_heap_insert(relation, tuple);
 	heap_freetuple(tuple);
+	/* every session forgets the KPIs it knows, see store_names.c */
+	CacheInvalidateRelcache(relation);
 	table_close(relation, NoLock);
 	CommandCounterIncrement();
 }

@@ -452,14 +452,17 @@ kpi_store_purge(KpiStore *store, uint64 from, uint64 before)
 		simple_heap_delete(relation, &slot->tts_tid);
 }
 
+#define APPEND_TUPLES	500		/* formed at a time */
+
 void
 kpi_store_append(const KpiPending *rows, int n)
 {
 	static int64 seq = 0;		/* never repeats within a transaction */
 	Relation	relation = table_open(kpi_store_relation("pending"), RowExclusiveLock);
-	CatalogIndexState indexes = CatalogOpenIndexes(relation);
+	CatalogIndexState indexes = n == 1 ? NULL : CatalogOpenIndexes(relation);
 	Datum		xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	HeapTuple  *tuples = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(HeapTuple) * n);
+	HeapTuple	tuples[APPEND_TUPLES];
+	int			formed = 0;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -488,13 +491,20 @@ kpi_store_append(const KpiPending *rows, int n)
 		values[PENDING_SINCE - 1] = DateADTGetDatum(row->since);
 		nulls[PENDING_SINCE - 1] = row->since == DATEVAL_NOBEGIN;
 		values[PENDING_NOTED_AT - 1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-		tuples[i] = heap_form_tuple(RelationGetDescr(relation), values, nulls);
+		tuples[formed] = heap_form_tuple(RelationGetDescr(relation), values, nulls);
+		if (n == 1)
+			kpi_store_insert_one(relation, tuples[0], values, nulls);
+		else if (++formed == APPEND_TUPLES || i == n - 1)
+		{
+			/* which frees them */
+			kpi_store_insert(relation, indexes, tuples, formed);
+			formed = 0;
+		}
 		if (delta != NULL)
 			pfree(delta);
 	}
-	kpi_store_insert(relation, indexes, tuples, n);
-	pfree(tuples);
-	CatalogCloseIndexes(indexes);
+	if (indexes != NULL)
+		CatalogCloseIndexes(indexes);
 	table_close(relation, NoLock);
 	CommandCounterIncrement();
 }

@@ -33,6 +33,9 @@ static const KpiPreparedLookup lookups[] = {
 	{BTEqualStrategyNumber}},
 	[KPI_LOOKUP_GROWTH_LINKS] = {KPI_TABLE_LINK, "link_growth_parent_idx", 1, {1},
 	{BTEqualStrategyNumber}},
+	[KPI_LOOKUP_KPIS_FROM] = {KPI_TABLE_KPI, "kpi_pkey", 1, {1}, {BTGreaterEqualStrategyNumber}},
+	[KPI_LOOKUP_GROWTH_LINKS_FROM] = {KPI_TABLE_LINK, "link_growth_parent_idx", 1, {1},
+	{BTGreaterEqualStrategyNumber}},
 };
 
 /* starts the lookup with up to two keys */
@@ -131,6 +134,55 @@ bool
 kpi_store_has_growth_link(KpiStore *store, int64 kpi_id)
 {
 	return kpi_lookup_next(start(store, KPI_LOOKUP_GROWTH_LINKS, Int64GetDatum(kpi_id), 0)) != NULL;
+}
+
+/* the first KPI from kpi_id on that a growth link leads into */
+static int64
+next_growth_kpi(KpiStore *store, int64 kpi_id)
+{
+	TupleTableSlot *slot = kpi_lookup_next(start(store, KPI_LOOKUP_GROWTH_LINKS_FROM,
+												 Int64GetDatum(kpi_id), 0));
+	bool		isnull;
+
+	return slot == NULL ? PG_INT64_MAX : DatumGetInt64(slot_getattr(slot, KPI_LINK_PARENT, &isnull));
+}
+
+void
+kpi_store_remember_kpis(KpiStore *store, int64 first, int limit)
+{
+	int64		ids[KPI_REMEMBER_LIMIT];
+	int64		measure_ids[KPI_REMEMBER_LIMIT];
+	KpiLookup  *lookup = start(store, KPI_LOOKUP_KPIS_FROM, Int64GetDatum(first), 0);
+	TupleTableSlot *slot;
+	int64		growth_kpi = next_growth_kpi(store, first);
+	int64		measure_id = 0;
+	KpiGrain	grain = KPI_GRAIN_DAY;
+	int			fiscal_start = 1;
+	int			n = 0;
+
+	while (n < Min(limit, KPI_REMEMBER_LIMIT) && (slot = kpi_lookup_next(lookup)) != NULL)
+	{
+		bool		isnull;
+
+		ids[n] = DatumGetInt64(slot_getattr(slot, KPI_KPI_ID, &isnull));
+		measure_ids[n++] = DatumGetInt64(slot_getattr(slot, KPI_KPI_MEASURE_ID, &isnull));
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if (measure_ids[i] != measure_id)
+		{
+			slot = kpi_lookup_next(start(store, KPI_LOOKUP_MEASURE, Int64GetDatum(measure_ids[i]), 0));
+			if (slot == NULL)
+				continue;
+			measure_id = measure_ids[i];
+			grain = kpi_store_grain_of(slot);
+			fiscal_start = kpi_store_fiscal_start_of(slot);
+		}
+		if (growth_kpi < ids[i])
+			growth_kpi = next_growth_kpi(store, ids[i]);
+		if (growth_kpi != ids[i])
+			kpi_store_remember_kpi(ids[i], grain, fiscal_start);
+	}
 }
 
 bool
