@@ -6,10 +6,12 @@
 
 #include "fmgr.h"
 #include "fold.h"
+#include "miscadmin.h"
 #include "read.h"
 #include "settings.h"
 #include "store.h"
 #include "utils/builtins.h"
+#include "worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -24,6 +26,8 @@ _PG_init(void)
 	kpi_store_install();
 	kpi_fold_install();
 	kpi_read_install();
+	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
+		kpi_launcher_install();
 }
 
 /* the version of the library; calling it loads the library and with it the settings */

@@ -8,10 +8,13 @@
 
 #include "settings.h"
 #include "utils/guc.h"
+#include "utils/varlena.h"
 
 int			kpi_fold_mode = KPI_FOLD_COMMIT;
 int			kpi_fold_after = 32;
 int			kpi_max_pending = 100000;
+char	   *kpi_databases = NULL;
+int			kpi_naptime = 200;
 
 /* read by triggers in SQL: why somebody changes targets and facts */
 static char *reason = NULL;
@@ -25,6 +28,20 @@ static const struct config_enum_entry fold_modes[] = {
 	{"manual", KPI_FOLD_MANUAL, false},
 	{NULL, 0, false}
 };
+
+static bool
+check_databases(char **value, void **extra, GucSource source)
+{
+	char	   *copy = pstrdup(*value);
+	List	   *names;
+	bool		result = SplitGUCList(copy, ',', &names);
+
+	if (!result)
+		GUC_check_errdetail("List syntax is invalid.");
+	list_free(names);
+	pfree(copy);
+	return result;
+}
 
 void
 kpi_settings_define(void)
@@ -52,6 +69,17 @@ kpi_settings_define(void)
 							   "Usually SET LOCAL, for one transaction.",
 							   &reason, "",
 							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("kpi_cascade.databases",
+							   "Databases in which a background worker folds, separated by commas.",
+							   "Needs kpi_cascade in shared_preload_libraries. "
+							   "Each takes one of max_worker_processes.",
+							   &kpi_databases, "",
+							   PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
+	DefineCustomIntVariable("kpi_cascade.naptime",
+							"How long a background worker waits between two folds.",
+							"It waits longer, up to one second, while nothing is pending.",
+							&kpi_naptime, 200, 1, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomBoolVariable("kpi_cascade.history_gives_way",
 							 "Internal: a history row is being replaced.",
 							 NULL, &history_gives_way, false,

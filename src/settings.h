@@ -15,6 +15,8 @@ typedef enum KpiFoldMode
 extern int	kpi_fold_mode;		/* KpiFoldMode */
 extern int	kpi_fold_after;		/* rows */
 extern int	kpi_max_pending;	/* rows; 0: no limit */
+extern char *kpi_databases;		/* that have a worker: names, separated by commas */
+extern int	kpi_naptime;		/* milliseconds */
 
 /* defines them; called once, when the library is loaded */
 extern void kpi_settings_define(void);
