@@ -33,14 +33,14 @@ PG_FUNCTION_INFO_V1(kpi_start_worker);
 PG_FUNCTION_INFO_V1(kpi_stop_worker);
 PG_FUNCTION_INFO_V1(kpi_worker_pid);
 
-/* sub-objects of a database that the server itself never locks */
+/* kinds of advisory locks beside 1 and 2, those of the SQL functions */
 #define WORKER_LOCK		27504	/* held by the worker */
 #define START_LOCK		27505	/* held while a session starts one */
 
 void
 kpi_worker_lock_tag(LOCKTAG *tag, Oid database)
 {
-	SET_LOCKTAG_OBJECT(*tag, database, DatabaseRelationId, database, WORKER_LOCK);
+	SET_LOCKTAG_ADVISORY(*tag, database, DatabaseRelationId, database, WORKER_LOCK);
 }
 
 int
@@ -119,7 +119,7 @@ kpi_start_worker(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot start a kpi_cascade worker during pg_upgrade")));
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, DatabaseRelationId, MyDatabaseId, START_LOCK);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, DatabaseRelationId, MyDatabaseId, START_LOCK);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	pid = worker_here();
 	if (pid == 0)

@@ -9,14 +9,14 @@
  * that; those of a session are, after KPI_WORKER_RESTART_TIME seconds, also
  * after a crash of the server, but not when the server is started again.
  *
- * One per database:  from its start to its end a worker holds, as a session
- * lock, ExclusiveLock on an object of our own making (class pg_database, the
- * database itself, a sub-object that nothing else uses).  Users can lock tables and
- * take advisory locks, so neither would do; object locks they cannot take.  It
- * is not a lock on the extension, whose DROP and UPDATE would have to wait for
- * the worker to end, and which may not be installed yet.  Who does not get it
- * at once ends.  Who holds it is the worker, for everybody who looks for one
- * (find_worker.c).
+ * One per database:  from its start to its end a worker holds ExclusiveLock, for
+ * the session, on an advisory lock of a kind (the tag's last field) that the
+ * SQL functions for advisory locks cannot name, so that users cannot take it.
+ * It has to be an advisory lock: only those outlive a rolled back transaction,
+ * and are released at the end of a process whatever ends it.  It is not a lock
+ * on the extension, whose DROP and UPDATE would have to wait for the worker to
+ * end, and which may not be installed yet.  Who does not get it at once ends.
+ * Who holds it is the worker, for everybody who looks for one (find_worker.c).
  *
  * One round is one transaction, as short as a statement:
  *

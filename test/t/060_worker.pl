@@ -23,6 +23,7 @@ kpi_cascade.fold_mode = background
 restart_after_crash = on
 autovacuum = off
 max_worker_processes = 12
+max_connections = 30
 });
 $node->start;
 
@@ -147,7 +148,7 @@ drained('a', 'all of it is folded');
 is(actual('a'), 380, 'and still there');
 verified('a', 'mixed modes');
 
-# who sees the row security of others' settings: the worker has its own
+# settings stored for the database do not concern the worker
 sql('postgres', q{ALTER DATABASE a SET default_transaction_isolation = serializable; ALTER DATABASE a SET default_transaction_read_only = on; ALTER DATABASE a SET search_path = nowhere});
 sql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kpi_cascade worker' AND datname = 'a'});
 ok($node->wait_for_log(qr/starts another worker in database "a" in 5 s/, $offset), 'a terminated worker is missed');
