@@ -197,11 +197,11 @@ is_anything_pending(void)
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	KpiStore   *store = kpi_store_open(snapshot);
 	KpiFoldState state;
-	int64		own_upto;
+	int64		oldest;
 	bool		result;
 
 	kpi_store_read_state(store, &state);
-	result = kpi_store_pending(store, &state, 0, &own_upto, 1) != NIL;
+	result = kpi_store_count_pending(store, &state, 1, &oldest) > 0;
 	kpi_store_close(store);
 	UnregisterSnapshot(snapshot);
 	return result;

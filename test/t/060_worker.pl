@@ -85,7 +85,7 @@ drained('a', 'the worker folds');
 cmp_ok(time - $begun, '<', 10, 'soon');
 is(actual('a'), 300, 'a read after it');
 verified('a', 'folded');
-like(sql('a', q{SELECT last_fold > now() - interval '1 minute', last_fold_took > interval '0', folds > 0, cells_evaluated > 0, cells_written > 0 FROM kpi.status()}), qr/^t\|t\|t\|t\|t$/, 'kpi.status() tells of folds');
+like(sql('a', q{SELECT last_fold > now() - interval '1 minute', last_fold_took > interval '0', folds > 0, cells_evaluated > 0, cells_written > 0, folds_per_second > 0, cells_per_second > 0 FROM kpi.status()}), qr/^t(\|t){6}$/, 'kpi.status() tells of folds');
 is(sql('a', q{SELECT fold_mode, worker_pid = pid, worker_state = 'idle' OR state = 'active', s.hint IS NULL FROM kpi.status() s, pg_stat_activity WHERE datname = 'a' AND backend_type = 'kpi_cascade worker' AND application_name = 'kpi_cascade worker'}),
 	'background|t|t|t', 'and of the worker, which pg_stat_activity shows');
 
@@ -171,6 +171,7 @@ install('c');
 is(sql('c', 'SELECT worker_state, hint ~ $$^No worker$$ FROM kpi.status()'), 'not running|t', 'a database that is not listed');
 is(sql('c', insert(2, 7) . 'SELECT pending > 0 FROM kpi.status()'), 't', 'its changes stay pending');
 is(actual('c'), 7, 'and are shown');
+is(sql('c', q{SELECT oldest_pending BETWEEN now() - interval '1 minute' AND now(), oldest_pending_age > interval '0' FROM kpi.status()}), 't|t', 'kpi.status() knows since when');
 configure('kpi_cascade.databases', q{'c, a, a, nowhere'});
 drained('c', 'listed by a reload, it is folded');
 gone('B b', 'one no longer listed has no worker any more');
@@ -316,7 +317,7 @@ is(sql('b', 'SELECT kpi.version(); SET kpi_cascade.fold_mode = background;' . in
 	"0.3\nnot running|t|t", 'mode background without a worker');
 is(actual('b', $plain), 6, 'is exact all the same');
 sql('b', 'CREATE ROLE somebody; GRANT USAGE ON SCHEMA kpi TO somebody', $plain);
-for my $function (qw(start_worker stop_worker status worker_pid))
+for my $function (qw(start_worker stop_worker status worker_pid count_pending))
 {
 	like(($plain->psql('b', "SET ROLE somebody; SELECT kpi.$function()"))[2], qr/permission denied for function $function/, "$function is not for everybody");
 }

@@ -15,9 +15,11 @@ CREATE FUNCTION kpi.worker_pid() RETURNS integer
     AS 'MODULE_PATHNAME', 'kpi_worker_pid';
 COMMENT ON FUNCTION kpi.worker_pid() IS 'Internal: the process id of the background worker of the current database; null where there is none';
 
--- Pending are the rows of transactions that the last fold did not see (the
--- condition stands in src/store_pending.c), found over the index on xid, so
--- that those behind the cursor are not even passed.
+CREATE FUNCTION kpi.count_pending(OUT pending bigint, OUT oldest timestamptz)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'kpi_count_pending';
+COMMENT ON FUNCTION kpi.count_pending() IS 'Internal: the number of changes that are not in the cells, and when the transaction that made the first of them began';
+
 CREATE FUNCTION kpi.status(
     OUT fold_mode text,
     OUT pending bigint,
@@ -41,33 +43,27 @@ AS $$
 DECLARE
     s record;
     max_pending bigint;
+    seconds numeric;
 BEGIN
     -- loads the library, and with it the settings
     worker_pid := kpi.worker_pid();
     fold_mode := current_setting('kpi_cascade.fold_mode');
     max_pending := current_setting('kpi_cascade.max_pending');
 
+    SELECT c.pending, c.oldest INTO pending, oldest_pending FROM kpi.count_pending() c;
+    oldest_pending_age := clock_timestamp() - oldest_pending;
+
     SELECT f.* INTO s FROM kpi.fold_state f ORDER BY f.folds DESC LIMIT 1;
-    IF NOT FOUND THEN
-        SELECT count(*) INTO pending FROM kpi.pending p;
-        folds := 0;
-        cells_evaluated := 0;
-        cells_written := 0;
-    ELSE
-        SELECT count(*) INTO pending
-          FROM (SELECT p.xid, p.seq FROM kpi.pending p WHERE p.xid >= pg_snapshot_xmax(s.snap)
-                UNION ALL
-                SELECT p.xid, p.seq FROM unnest(ARRAY(SELECT pg_snapshot_xip(s.snap)) || s.own) x
-                  JOIN kpi.pending p ON p.xid = x AND p.xid < pg_snapshot_xmax(s.snap)) p
-         WHERE NOT (p.xid = s.own AND p.seq <= s.upto);
-        last_fold := s.folded_at;
-        last_fold_took := s.took;
-        folds := s.folds;
-        cells_evaluated := s.cells_evaluated;
-        cells_written := s.cells_written;
-    END IF;
-    IF oldest_pending IS NOT NULL THEN
-        oldest_pending_age := greatest(clock_timestamp() - oldest_pending, interval '0');
+    last_fold := s.folded_at;
+    last_fold_took := s.took;
+    folds := coalesce(s.folds, 0);
+    cells_evaluated := coalesce(s.cells_evaluated, 0);
+    cells_written := coalesce(s.cells_written, 0);
+    -- the two latest stretches of time: ten seconds each, or longer where nobody folds
+    seconds := extract(epoch FROM clock_timestamp() - coalesce(s.earlier_began, s.window_began));
+    IF seconds > 0 THEN
+        folds_per_second := round((s.folds - CASE WHEN s.earlier_began IS NULL THEN s.window_folds ELSE s.earlier_folds END) / seconds, 3);
+        cells_per_second := round((s.cells_written - CASE WHEN s.earlier_began IS NULL THEN s.window_cells ELSE s.earlier_cells END) / seconds, 3);
     END IF;
 
     IF worker_pid IS NULL THEN
@@ -84,9 +80,9 @@ BEGIN
         hint := 'This server is a standby: it shows what its primary folds.';
     ELSIF fold_mode = 'background' AND worker_pid IS NULL THEN
         hint := 'No worker folds in this database: list it in kpi_cascade.databases, call kpi.start_worker(), or choose another kpi_cascade.fold_mode. Figures are right, but take longer to read the more is pending.';
-    ELSIF max_pending > 0 AND pending >= max_pending THEN
+    ELSIF max_pending > 0 AND pending > max_pending THEN
         hint := 'More is pending than kpi_cascade.max_pending: folding does not keep up, or somebody holds the fold lock for long.';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION kpi.status() IS 'How folding stands, in one row. fold_mode: of this session; pending: changes not yet in the cells, which views show nevertheless; oldest_pending and its age: when the first of them was made; last_fold: when it began, and how long it took; folds, cells_evaluated, cells_written: since the extension was installed; folds_per_second, cells_per_second: written lately; worker_pid; worker_state: not running, idle, folding, or running where activity is not tracked; worker_since: since when in that state; hint: what to do, null where all is well. Works on a standby, too';
+COMMENT ON FUNCTION kpi.status() IS 'How folding stands, in one row. fold_mode: of this session; pending: changes not yet in the cells, which views show nevertheless; oldest_pending and its age: when the transaction that made the first of them began; last_fold: when it began, and how long it took; folds, cells_evaluated, cells_written: since the extension was installed; folds_per_second, cells_per_second: in the last ten to twenty seconds in which there were folds; worker_pid; worker_state: not running, idle, folding, or running where activity is not tracked; worker_since: since when in that state; hint: what to do, null where all is well. Works on a standby, too';
