@@ -53,3 +53,6 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- as in 0.2: views call it with the rights of whoever reads
+GRANT EXECUTE ON FUNCTION kpi.hot_generation() TO PUBLIC;
