@@ -290,6 +290,7 @@ sub do
 	my @lines = $self->{session}->run($sql);
 	my ($state) = map { /^(?:ERROR|FATAL|PANIC):\s+(\w{5})/ ? $1 : () } @lines;
 	$self->{lines} = \@lines;
+	die "the session is gone: @lines\n" if grep { /server closed the connection|connection to server was lost|^WARNING:  57P0/ } @lines;
 	$self->{count}{statements}++;
 	for (@lines)
 	{
@@ -338,13 +339,15 @@ my %plain = (
 	merge => sub { sprintf "MERGE INTO kpi.fact f USING (VALUES (%d::bigint, '%s'::kpi_period)) v (k, p) ON f.kpi_id = v.k AND f.period = v.p WHEN MATCHED AND f.value > 500 THEN DELETE WHEN MATCHED THEN UPDATE SET value = f.value + 10 WHEN NOT MATCHED THEN INSERT (kpi_id, period, value) VALUES (v.k, v.p, 3)",
 		any_plain(), KpiWorld::one_of(@months) },
 	copy => undef,
+	# facts are read again, and no sum changes
+	again => sub { sprintf "UPDATE kpi.kpi SET valid_to = CASE WHEN valid_to IS NULL THEN date '2100-01-01' END WHERE kpi_id = %d", any_plain() },
 	clean => sub { sprintf "DELETE FROM kpi.fact WHERE fact_id IN (SELECT fact_id FROM kpi.fact WHERE kpi_id = %d AND period = '%s' ORDER BY value DESC OFFSET 2)", any_plain(), KpiWorld::one_of(@months) },
 	target => sub { sprintf "INSERT INTO kpi.target (kpi_id, period, value) VALUES (%d, '%s', %d) ON CONFLICT (kpi_id, period) DO UPDATE SET value = excluded.value", any_plain(), KpiWorld::one_of(@months), KpiWorld::between(1, 900) });
 
 sub change_plain
 {
 	my ($self) = @_;
-	my $kind = KpiWorld::weighted(insert => 50, update => 8, shift => 5, greatest => 9, delete => 3, merge => 3, copy => 2, clean => 12, target => 3);
+	my $kind = KpiWorld::weighted(insert => 50, update => 8, shift => 5, greatest => 9, delete => 3, merge => 3, copy => 2, again => 4, clean => 12, target => 3);
 	my $sql = $kind eq 'copy'
 	  ? "COPY kpi.fact (kpi_id, period, value) FROM '$self->{folder}/facts" . int(rand 8) . ".csv' (FORMAT csv)"
 	  : $plain{$kind}->();
