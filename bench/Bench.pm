@@ -17,7 +17,7 @@ our @EXPORT = qw(quick settings create_organisation organisation copy_database d
 our ($work, %settings);
 my %organisations;
 our $rounds = $ENV{BENCH_ROUNDS} // ($ENV{BENCH_QUICK} ? 1 : 5);
-our $seconds = $ENV{BENCH_SECONDS} // ($ENV{BENCH_QUICK} ? 1 : 5);
+our $seconds = $ENV{BENCH_SECONDS} // ($ENV{BENCH_QUICK} ? 1 : 4);
 
 sub quick { return $ENV{BENCH_QUICK} }
 
