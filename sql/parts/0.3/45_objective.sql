@@ -444,6 +444,12 @@ SELECT g.objective_id,
                   JOIN kpi.kpi k ON k.objective_id = a.part_id
                   JOIN (SELECT c.kpi_id, c.period, c.score, c.status, c.coverage, 0 AS source
                           FROM kpi.cell c
+                         WHERE c.generation = 0
+                        UNION ALL
+                        -- as in kpi.attainment
+                        SELECT c.kpi_id, c.period, c.score, c.status, c.coverage, 0 AS source
+                          FROM kpi.cell c
+                         WHERE c.generation = kpi.hot_generation() AND c.generation <> 0 AND kpi.hot_generation() <> 0
                         UNION ALL
                         SELECT *
                           FROM (SELECT d.kpi_id, d.period, d.score, d.status, d.coverage, 1 AS source
