@@ -19,7 +19,7 @@
  * To take a *difference* is to start from what the stored cell was made of and
  * to replace one contribution by another, at a cost that does not depend on
  * how many there are.  Differences are taken while changes are handed on
- * (tell_parent, tell_coarser); where they do not suffice (a minimum may have
+ * (kpi_cascade_tell_parent, kpi_cascade_tell_coarser); where they do not suffice (a minimum may have
  * fallen away, a contribution disappeared, links changed, scores, growth,
  * "require") the cell is marked to be gathered.  What follows from the
  * ingredients (finish) is the same for both.
@@ -158,8 +158,9 @@ matters_to_parent(const KpiEdge *edge, bool takes_links, const KpiCell *old, con
 	}
 }
 
-static void
-tell_parent(KpiCascade *cascade, const KpiEpoch *epoch, const KpiEdge *edge, const KpiWork *child)
+void
+kpi_cascade_tell_parent(KpiCascade *cascade, const KpiEpoch *epoch, const KpiEdge *edge,
+						const KpiWork *child)
 {
 	const KpiMeasure *measure = kpi_graph_kpi(cascade->graph, edge->parent)->measure;
 	const KpiNode *node = &epoch->nodes[edge->parent];
@@ -208,8 +209,8 @@ matters_to_coarser(const KpiCell *old, const KpiCell *now)
 }
 
 /* a base cell tells the coarser period it is in */
-static void
-tell_coarser(KpiCascade *cascade, const KpiWork *inside, KpiPeriod period)
+void
+kpi_cascade_tell_coarser(KpiCascade *cascade, const KpiWork *inside, KpiPeriod period)
 {
 	int			kpi = inside->key.kpi;
 	const KpiMeasure *measure = kpi_graph_kpi(cascade->graph, kpi)->measure;
@@ -251,18 +252,17 @@ tell_coarser(KpiCascade *cascade, const KpiWork *inside, KpiPeriod period)
 	work->gather = !ok;
 }
 
-/* growth KPIs that compare this period, or the one a year later, with the other */
-static void
-tell_growth(KpiCascade *cascade, const KpiWork *child)
+/* growth KPIs that compare this base period, or the one a year later, with the other */
+void
+kpi_cascade_each_growth(KpiCascade *cascade, int kpi, KpiPeriod base, KpiGrowthVisitor visit,
+						void *context)
 {
+	const KpiMeasure *measure = kpi_graph_kpi(cascade->graph, kpi)->measure;
 	KpiPeriod	bases[2];
 
-	bases[0] = child->key.period;
-	bases[1] = kpi_period_year_after(child->key.period);
+	bases[0] = base;
+	bases[1] = kpi_period_year_after(base);
 	for (int i = 0; i < 2 && bases[i] != KPI_PERIOD_NONE; i++)
-	{
-		const KpiMeasure *measure = kpi_graph_kpi(cascade->graph, child->key.kpi)->measure;
-
 		for (int grain = kpi_period_grain(bases[i]); grain <= KPI_GRAIN_YEAR; grain++)
 		{
 			KpiPeriod	period = bases[i];
@@ -276,19 +276,24 @@ tell_growth(KpiCascade *cascade, const KpiWork *child)
 				period = kpi_period_enclosing(bases[i], grain,
 											  grain >= KPI_GRAIN_QUARTER ? measure->fiscal_start : 1);
 			}
-			if (period == KPI_PERIOD_NONE || period == child->key.period)
+			if (period == KPI_PERIOD_NONE || period == base)
 				continue;
 			epoch = kpi_graph_epoch(cascade->graph, kpi_period_last_day(period));
-			node = &epoch->nodes[child->key.kpi];
+			node = &epoch->nodes[kpi];
 			for (int up = node->first_up; up < node->first_up + node->n_up; up++)
 			{
 				const KpiEdge *edge = &epoch->edges[epoch->up[up]];
 
 				if (edge->contributes == KPI_LINK_GROWTH)
-					kpi_cascade_enqueue_to_gather(cascade, kpi_cascade_work(cascade, edge->parent, period));
+					visit(context, edge->parent, period);
 			}
 		}
-	}
+}
+
+static void
+gather_growth(void *context, int parent, KpiPeriod period)
+{
+	kpi_cascade_enqueue_to_gather(context, kpi_cascade_work(context, parent, period));
 }
 
 static void
@@ -300,13 +305,13 @@ hand_on(KpiCascade *cascade, const KpiWork *work)
 	KpiPeriod	coarser;
 
 	for (int up = node->first_up; up < node->first_up + node->n_up; up++)
-		tell_parent(cascade, epoch, &epoch->edges[epoch->up[up]], work);
+		kpi_cascade_tell_parent(cascade, epoch, &epoch->edges[epoch->up[up]], work);
 	if (kpi_period_grain(work->key.period) != kpi->measure->grain)
 		return;
 	KPI_FOREACH_COARSER(kpi->measure, work->key.period, coarser)
-		tell_coarser(cascade, work, coarser);
+		kpi_cascade_tell_coarser(cascade, work, coarser);
 	if (kpi->feeds_growth)
-		tell_growth(cascade, work);
+		kpi_cascade_each_growth(cascade, work->key.kpi, work->key.period, gather_growth, cascade);
 }
 
 /* ------------------------------------------------------------------------
@@ -377,8 +382,8 @@ settle_own(KpiCascade *cascade, KpiWork *work, const KpiNode *node)
 	}
 }
 
-static void
-evaluate(KpiCascade *cascade, KpiWork *work)
+void
+kpi_cascade_evaluate(KpiCascade *cascade, KpiWork *work, bool fully)
 {
 	const KpiKpi *kpi = kpi_graph_kpi(cascade->graph, work->key.kpi);
 	KpiPeriod	period = work->key.period;
@@ -400,7 +405,18 @@ evaluate(KpiCascade *cascade, KpiWork *work)
 		work->gather = true;
 	if (work->gather)
 		kpi_gather(cascade, work, epoch);
-	kpi_finish(cascade, work, node);
+	kpi_finish(cascade, work, node, fully);
+}
+
+void
+kpi_cascade_complete_work(KpiCascade *cascade, KpiWork *work)
+{
+	const KpiEpoch *epoch = kpi_graph_epoch(cascade->graph, kpi_period_last_day(work->key.period));
+	MemoryContext old = MemoryContextSwitchTo(cascade->context);
+
+	kpi_finish(cascade, work, &epoch->nodes[work->key.kpi], true);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(cascade->scratch);
 }
 
 void
@@ -415,7 +431,7 @@ kpi_cascade_run(KpiCascade *cascade)
 
 		CHECK_FOR_INTERRUPTS();
 		Assert(!work->done);
-		evaluate(cascade, work);
+		kpi_cascade_evaluate(cascade, work, true);
 		work->done = true;
 		work->changed = !kpi_cell_equal(work->old, &work->now);
 		if (work->changed)

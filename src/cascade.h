@@ -26,6 +26,27 @@ extern int64 kpi_cascade_evaluated(const KpiCascade *cascade);
 extern bool kpi_cascade_is_complete(const KpiCascade *cascade);
 
 /*
+ * For a reader, instead of kpi_cascade_run and only if not complete: lists
+ * what may change, without evaluating anything (demand.c).  After that the
+ * store the cascade began with may be closed.
+ */
+extern void kpi_cascade_spread(KpiCascade *cascade);
+extern bool kpi_cascade_lists(const KpiCascade *cascade, int64 kpi_id, KpiPeriod period);
+typedef void (*KpiListedVisitor) (void *context, int64 kpi_id, KpiPeriod period);
+extern void kpi_cascade_each_listed(KpiCascade *cascade, KpiListedVisitor visit, void *context);
+/*
+ * A listed cell as it now is (exists may be false), or NULL for others.  The
+ * store must have a snapshot that sees the same rows.
+ */
+extern const KpiCell *kpi_cascade_demand(KpiCascade *cascade, KpiStore *store, int64 kpi_id,
+										 KpiPeriod period);
+/* the same, but only if it has been evaluated already; else NULL */
+extern const KpiCell *kpi_cascade_evaluated_cell(const KpiCascade *cascade, int64 kpi_id,
+												 KpiPeriod period);
+/* evaluates all that is listed */
+extern void kpi_cascade_demand_all(KpiCascade *cascade, KpiStore *store);
+
+/*
  * Calls visit for every cell that changed, ordered by KPI and period: old as
  * stored (exists false for none), now as evaluated (exists false: goes away).
  * A complete cascade visits every cell there should be, with old as nothing.

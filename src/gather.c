@@ -219,12 +219,6 @@ cell_if_any(KpiCascade *cascade, int kpi, KpiPeriod period)
 	return work != NULL && work->now.exists ? &work->now : NULL;
 }
 
-#define FOREACH_BASE(measure, inside, period) \
-	for (KpiPeriod inside = kpi_first_inside(measure, period, (measure)->grain); \
-		 inside != KPI_PERIOD_NONE; \
-		 inside = kpi_period_last_day(inside) < kpi_period_last_day(period) ? \
-		 kpi_period_shift(inside, 1) : KPI_PERIOD_NONE)
-
 /* brings in the cells of a KPI in the base periods inside period */
 static void
 bring_in_bases(KpiCascade *cascade, int kpi, KpiPeriod period)
@@ -251,7 +245,7 @@ gather_bases(KpiCascade *cascade, KpiWork *work, const KpiNode *node, bool takes
 
 	cell->has_own = false;
 	bring_in_bases(cascade, kpi, work->key.period);
-	FOREACH_BASE(measure, inside, work->key.period)
+	KPI_FOREACH_BASE(measure, inside, work->key.period)
 	{
 		const KpiCell *base = cell_if_any(cascade, kpi, inside);
 
@@ -288,9 +282,8 @@ gather_bases(KpiCascade *cascade, KpiWork *work, const KpiNode *node, bool takes
  * Growth
  * ------------------------------------------------------------------------ */
 
-/* the child whose growth the KPI shows, or -1 */
-static int
-growing_child(const KpiEpoch *epoch, const KpiNode *node)
+int
+kpi_growing_child(const KpiEpoch *epoch, const KpiNode *node)
 {
 	for (int i = node->first_down; i < node->first_down + node->n_down; i++)
 		if (epoch->edges[i].contributes == KPI_LINK_GROWTH)
@@ -344,7 +337,7 @@ gather_growth_of_coarser(KpiCascade *cascade, KpiWork *work, int child)
 	bring_in_bases(cascade, child, work->key.period);
 	if (year_before != KPI_PERIOD_NONE)
 		bring_in_bases(cascade, child, year_before);
-	FOREACH_BASE(childs, inside, work->key.period)
+	KPI_FOREACH_BASE(childs, inside, work->key.period)
 	{
 		KpiPeriod	earlier = kpi_period_year_before(inside);
 		const KpiCell *a = cell_if_any(cascade, child, inside);
@@ -433,9 +426,9 @@ kpi_gather(KpiCascade *cascade, KpiWork *work, const KpiEpoch *epoch)
 	{
 		cell->has_tally = false;
 		if (base)
-			gather_growth_of_base(cascade, work, growing_child(epoch, node));
+			gather_growth_of_base(cascade, work, kpi_growing_child(epoch, node));
 		else
-			gather_growth_of_coarser(cascade, work, growing_child(epoch, node));
+			gather_growth_of_coarser(cascade, work, kpi_growing_child(epoch, node));
 	}
 }
 
@@ -516,26 +509,43 @@ keep(MemoryContext context, Numeric figure)
 }
 
 void
-kpi_finish(KpiCascade *cascade, KpiWork *work, const KpiNode *node)
+kpi_finish(KpiCascade *cascade, KpiWork *work, const KpiNode *node, bool fully)
 {
 	const KpiKpi *kpi = kpi_graph_kpi(cascade->graph, work->key.kpi);
 	const KpiMeasure *measure = kpi->measure;
 	KpiPeriod	period = work->key.period;
 	KpiCell    *cell = &work->now;
-	KpiTargetSet *targets = targets_of(cascade, work->key.kpi);
+	KpiTargetSet *targets;
 	bool		summed = kpi_targets_are_summed(measure, node->is_growth);
 	MemoryContext context = MemoryContextSwitchTo(cascade->scratch);
 	bool		averages = !node->is_growth && !kpi_takes_links(measure, node, period) &&
 		measure->time_rollup == KPI_TIME_MEAN;
 	KpiTarget	target,
 				to_date;
-	bool		has_target = kpi_target_in_period(measure, summed, targets, period, &target);
+	bool		has_target;
 	bool		has_to_date;
 	Numeric		actual = cell->actual;
 	Numeric		attainment;
 	Numeric		attainment_to_date;
 	Numeric		score;
 
+	work->partly = !fully && cell->is_fed && cell->has_tally;
+	if (work->partly)
+	{
+		/* what parents and coarser periods may ask for is there without targets */
+		cell->exists = true;
+		if (cell->coverage_sum != NULL && kpi_number_sign(cell->coverage_sum) == 0)
+			cell->coverage_sum = NULL;
+		if (!node->is_growth && !averages)
+			cell->actual = keep(context, kpi_actual_of_tally(measure, &cell->tally));
+		cell->coverage = keep(context, coverage_of(measure, kpi, node, work));
+		MemoryContextSwitchTo(context);
+		return;
+	}
+	MemoryContextSwitchTo(context);
+	targets = targets_of(cascade, work->key.kpi);
+	MemoryContextSwitchTo(cascade->scratch);
+	has_target = kpi_target_in_period(measure, summed, targets, period, &target);
 	if (!has_target && !cell->is_fed)
 	{
 		memset(cell, 0, sizeof(KpiCell));

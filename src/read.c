@@ -2,27 +2,33 @@
  * read.c
  *		Reading: what a fold would change, without folding.
  *
- * The views show kpi.cell overlaid with kpi.dirty(), the cells that the
- * pending changes would change, and leave out the rows of kpi.cell for which
- * kpi.is_dirty() is true.  Both answer from one map, computed once for a
- * snapshot by the very cascade that a fold runs, from pending rows that this
- * snapshot sees and the cells do not contain yet.  So a reader sees its own
- * uncommitted writes, sees committed writes at once, and never a half-folded
- * state, whoever folds and whenever.  Nothing is written, so this works on a
- * standby and in read-only transactions.
+ * The views show kpi.cell, but in place of the cells that pending changes may
+ * change (kpi.dirty_cells() lists them, kpi.is_dirty() tells) what these come
+ * to: kpi.dirty_exists(), kpi.dirty_figure() and their like compute a cell when
+ * it is first asked for, by the evaluation that a fold runs (demand.c), from
+ * pending rows that the snapshot sees and the cells do not contain yet.  So a
+ * reader sees its own uncommitted writes, sees committed writes at once, and
+ * never a half-folded state, whoever folds and whenever.  Nothing is written,
+ * so this works on a standby and in read-only transactions.
  *
- * The map is keyed by everything that decides what the snapshot sees: xmin,
- * xmax, the running transactions, and the command id for own changes.  That
- * leaves one case: a rolled back subtransaction takes rows away without a new
- * command id.  So the map is dropped when a subtransaction or transaction
- * rolls back, and at the end of a transaction that wrote.  A SERIALIZABLE
- * transaction does not use the map of an earlier one, however equal the
- * snapshots: only by really scanning the pending rows does it leave the
- * predicate locks that a concurrent writer must run into.
+ * All answer from one map, made once for a snapshot.  It is keyed by
+ * everything that decides what the snapshot sees: xmin, xmax, the running
+ * transactions, and the command id for own changes.  That leaves one case: a
+ * rolled back subtransaction takes rows away without a new command id.  So the
+ * map is dropped when a subtransaction or transaction rolls back, and at the
+ * end of a transaction that wrote.  A SERIALIZABLE transaction does not use
+ * the map of an earlier one, however equal the snapshots: only by really
+ * scanning the pending rows does it leave the predicate locks that a
+ * concurrent writer must run into.
+ *
+ * Cells are computed later than the map is made, under a snapshot equal to
+ * that of the map, which therefore sees the same rows.  The graph is the
+ * session's: where another one has taken its place meanwhile, the map is made
+ * anew, and lists the same cells.
  *
  * Only AccessShareLock on the tables read; no privileges of the user take
  * part, as the views that use these functions are what privileges are granted
- * on.  kpi.dirty() works for them only (check_view_key).
+ * on.  What shows figures works for the views only (check_view_key).
  */
 #include "postgres.h"
 
@@ -39,6 +45,11 @@
 #include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(kpi_dirty);
+PG_FUNCTION_INFO_V1(kpi_dirty_cells);
+PG_FUNCTION_INFO_V1(kpi_dirty_exists);
+PG_FUNCTION_INFO_V1(kpi_dirty_figure);
+PG_FUNCTION_INFO_V1(kpi_dirty_status);
+PG_FUNCTION_INFO_V1(kpi_dirty_tally);
 PG_FUNCTION_INFO_V1(kpi_is_dirty);
 PG_FUNCTION_INFO_V1(kpi_hot_generation);
 
@@ -71,8 +82,14 @@ typedef struct DirtyMap
 	bool		is_older;		/* computed in an earlier transaction */
 	/* the content */
 	int			generation;		/* in which hot cells are, see store_cells.c */
-	bool		complete;		/* every cell is in the map, others go away */
-	HTAB	   *cells;			/* NULL: nothing is dirty */
+	pg_uuid_t	view_key;		/* shown by a view, once it was checked */
+	bool		is_view_key_known;
+	KpiCascade *cascade;		/* NULL: nothing is dirty, or complete */
+	uint64		graph_serial;	/* of the graph that the cascade works on */
+	int			demanded;		/* so many cells were computed one by one */
+	bool		all_demanded;
+	bool		complete;		/* every cell is in cells, others go away */
+	HTAB	   *cells;			/* DirtyCell; only if complete */
 	HTAB	   *lost_kpis;		/* int64; NULL: none */
 } DirtyMap;
 
@@ -101,6 +118,7 @@ static bool
 map_fits(Snapshot snapshot, Oid cell_table)
 {
 	return map.context != NULL && map.cell_table == cell_table &&
+		(map.cascade == NULL || map.graph_serial == kpi_store_graph_serial()) &&
 		!(map.is_older && IsolationIsSerializable()) &&
 		map.xmin == snapshot->xmin && map.xmax == snapshot->xmax &&
 		map.curcid == snapshot->curcid && map.xcnt == snapshot->xcnt &&
@@ -142,12 +160,43 @@ note_dirty(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *old, co
 }
 
 static void
+note_lost(List *lost_kpis)
+{
+	HASHCTL		control = {0};
+	ListCell   *lc;
+
+	if (lost_kpis == NIL)
+		return;
+	control.hcxt = CurrentMemoryContext;
+	control.keysize = sizeof(int64);
+	control.entrysize = sizeof(int64);
+	map.lost_kpis = hash_create("kpi_cascade lost KPIs", 64, &control,
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	foreach(lc, lost_kpis)
+		hash_search(map.lost_kpis, lfirst(lc), HASH_ENTER, NULL);
+}
+
+static void
+note_all(KpiCascade *cascade)
+{
+	HASHCTL		control = {0};
+
+	control.hcxt = CurrentMemoryContext;
+	control.keysize = sizeof(DirtyKey);
+	control.entrysize = sizeof(DirtyCell);
+	map.cells = hash_create("kpi_cascade dirty cells", 256, &control,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	map.complete = true;
+	kpi_cascade_run(cascade);
+	kpi_cascade_each_change(cascade, note_dirty, NULL);
+}
+
+static void
 fill_map(KpiStore *store)
 {
 	KpiFoldState state;
 	List	   *pending;
 	KpiCascade *cascade;
-	HASHCTL		control = {0};
 	ListCell   *lc;
 
 	kpi_store_read_state(store, &state);
@@ -158,24 +207,15 @@ fill_map(KpiStore *store)
 	cascade = kpi_cascade_begin(store);
 	foreach(lc, pending)
 		kpi_cascade_add(cascade, lfirst(lc));
-	kpi_cascade_run(cascade);
-
-	control.hcxt = CurrentMemoryContext;
-	control.keysize = sizeof(DirtyKey);
-	control.entrysize = sizeof(DirtyCell);
-	map.cells = hash_create("kpi_cascade dirty cells", 256, &control,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	kpi_cascade_each_change(cascade, note_dirty, NULL);
-	map.complete = kpi_cascade_is_complete(cascade);
-	if (kpi_cascade_lost_kpis(cascade) != NIL)
+	if (kpi_cascade_is_complete(cascade))
+		note_all(cascade);
+	else
 	{
-		control.keysize = sizeof(int64);
-		control.entrysize = sizeof(int64);
-		map.lost_kpis = hash_create("kpi_cascade lost KPIs", 64, &control,
-									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-		foreach(lc, kpi_cascade_lost_kpis(cascade))
-			hash_search(map.lost_kpis, lfirst(lc), HASH_ENTER, NULL);
+		kpi_cascade_spread(cascade);
+		map.cascade = cascade;
+		map.graph_serial = kpi_store_graph_serial();
 	}
+	note_lost(kpi_cascade_lost_kpis(cascade));
 }
 
 /* makes the map that of the active snapshot */
@@ -213,6 +253,47 @@ ensure_map(void)
 	map.context = context;
 }
 
+/* the cells asked for one by one before all are computed at once */
+#define FEW_CELLS	16
+
+/*
+ * The cell as it now is; NULL where it is not dirty or goes away.  Opening the
+ * tables costs more than a cell, so whoever wants many gets all.
+ */
+static const KpiCell *
+dirty_cell(int64 kpi_id, KpiPeriod period)
+{
+	const KpiCell *cell;
+	KpiStore   *store;
+
+	ensure_map();
+	if (map.complete)
+	{
+		DirtyKey	key = {kpi_id, period};
+		DirtyCell  *entry = hash_search(map.cells, &key, HASH_FIND, NULL);
+
+		cell = entry ? entry->cell : NULL;
+	}
+	else if (map.cascade == NULL)
+		cell = NULL;
+	else
+	{
+		cell = kpi_cascade_evaluated_cell(map.cascade, kpi_id, period);
+		if (cell == NULL)
+		{
+			store = kpi_store_open(GetActiveSnapshot());
+			if (++map.demanded > FEW_CELLS && !map.all_demanded)
+			{
+				kpi_cascade_demand_all(map.cascade, store);
+				map.all_demanded = true;
+			}
+			cell = kpi_cascade_demand(map.cascade, store, kpi_id, period);
+			kpi_store_close(store);
+		}
+	}
+	return cell != NULL && cell->exists ? cell : NULL;
+}
+
 static void
 read_view_key(void *context, TupleTableSlot *slot)
 {
@@ -225,71 +306,161 @@ read_view_key(void *context, TupleTableSlot *slot)
 
 /*
  * Views call functions as the user who reads, so whoever may read a view may
- * call kpi.dirty(), which would show all figures to all of them.  The views
- * therefore show it a key that only their owner can read.
+ * call these functions, which would show all figures to all of them.  The
+ * views therefore show them a key that only their owner can read.
  */
 static void
 check_view_key(const pg_uuid_t *shown)
 {
-	KpiStore   *store = kpi_store_open(GetActiveSnapshot());
-	pg_uuid_t	key = {0};
+	ensure_map();
+	if (!map.is_view_key_known)
+	{
+		KpiStore   *store = kpi_store_open(GetActiveSnapshot());
 
-	kpi_store_scan(store, KPI_TABLE_VIEW_KEY, read_view_key, &key);
-	kpi_store_close(store);
-	if (memcmp(&key, shown, sizeof(key)) != 0)
+		kpi_store_scan(store, KPI_TABLE_VIEW_KEY, read_view_key, &map.view_key);
+		kpi_store_close(store);
+		map.is_view_key_known = true;
+	}
+	if (memcmp(&map.view_key, shown, sizeof(pg_uuid_t)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for function kpi.dirty"),
 				 errhint("Read kpi.attainment: it shows what is pending.")));
 }
 
+/* puts rows of type (kpi_id, period), or whole rows of kpi.cell, into a result */
+typedef struct DirtyResult
+{
+	ReturnSetInfo *result;
+	bool		whole;
+} DirtyResult;
+
+static void
+put_cell(void *context, int64 kpi_id, KpiPeriod period)
+{
+	DirtyResult *dirty = context;
+	ReturnSetInfo *result = dirty->result;
+	Datum		values[KPI_CELL_COLUMNS];
+	bool		nulls[KPI_CELL_COLUMNS] = {0};
+
+	if (dirty->whole)
+	{
+		const KpiCell *cell = dirty_cell(kpi_id, period);
+
+		if (cell == NULL)
+			return;
+		kpi_store_cell_values(kpi_id, period, cell,
+							  TupleDescAttr(result->setDesc, KPI_CELL_STATUS_COLUMN - 1)->atttypid,
+							  values, nulls);
+	}
+	else
+	{
+		values[0] = Int64GetDatum(kpi_id);
+		values[1] = KpiPeriodGetDatum(period);
+		values[2] = UUIDPGetDatum(&map.view_key);
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static void
+put_dirty_cells(FunctionCallInfo fcinfo, bool whole)
+{
+	DirtyResult dirty = {(ReturnSetInfo *) fcinfo->resultinfo, whole};
+	HASH_SEQ_STATUS status;
+	DirtyCell  *entry;
+
+	InitMaterializedSRF(fcinfo, 0);
+	check_view_key(PG_GETARG_UUID_P(0));
+	if (map.complete)
+	{
+		hash_seq_init(&status, map.cells);
+		while ((entry = hash_seq_search(&status)) != NULL)
+			put_cell(&dirty, entry->key.kpi_id, (KpiPeriod) entry->key.period);
+	}
+	else if (map.cascade != NULL)
+		kpi_cascade_each_listed(map.cascade, put_cell, &dirty);
+}
+
 /*
  * kpi.dirty(view_key) returns setof kpi.cell: the cells that pending changes
- * have changed, as they are now
+ * may have changed, as they are now
  */
 Datum
 kpi_dirty(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	HASH_SEQ_STATUS status;
-	DirtyCell  *entry;
-	Oid			status_type;
-
-	InitMaterializedSRF(fcinfo, 0);
-	check_view_key(PG_GETARG_UUID_P(0));
-	ensure_map();
-	if (map.cells == NULL)
-		return (Datum) 0;
-	status_type = TupleDescAttr(result->setDesc, KPI_CELL_STATUS_COLUMN - 1)->atttypid;
-	hash_seq_init(&status, map.cells);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		Datum		values[KPI_CELL_COLUMNS];
-		bool		nulls[KPI_CELL_COLUMNS];
-
-		if (!entry->cell->exists)
-			continue;
-		kpi_store_cell_values(entry->key.kpi_id, (KpiPeriod) entry->key.period, entry->cell,
-							  status_type, values, nulls);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+	put_dirty_cells(fcinfo, true);
 	return (Datum) 0;
 }
 
-/* kpi.is_dirty(kpi_id, period): is the row of kpi.cell out of date? */
+/* kpi.dirty_cells(view_key) returns setof record (kpi_id, period, view_key): which cells those may be */
+Datum
+kpi_dirty_cells(PG_FUNCTION_ARGS)
+{
+	put_dirty_cells(fcinfo, false);
+	return (Datum) 0;
+}
+
+/* kpi.is_dirty(kpi_id, period): may the row of kpi.cell be out of date? */
 Datum
 kpi_is_dirty(PG_FUNCTION_ARGS)
 {
-	DirtyKey	key = {PG_GETARG_INT64(0), PG_GETARG_KPI_PERIOD(1)};
+	int64		kpi_id = PG_GETARG_INT64(0);
 
 	ensure_map();
-	if (map.cells == NULL && map.lost_kpis == NULL)
-		PG_RETURN_BOOL(false);
 	if (map.complete)
 		PG_RETURN_BOOL(true);
-	if (map.lost_kpis != NULL && hash_search(map.lost_kpis, &key.kpi_id, HASH_FIND, NULL) != NULL)
+	if (map.lost_kpis != NULL && hash_search(map.lost_kpis, &kpi_id, HASH_FIND, NULL) != NULL)
 		PG_RETURN_BOOL(true);
-	PG_RETURN_BOOL(hash_search(map.cells, &key, HASH_FIND, NULL) != NULL);
+	PG_RETURN_BOOL(map.cascade != NULL &&
+				   kpi_cascade_lists(map.cascade, kpi_id, PG_GETARG_KPI_PERIOD(1)));
+}
+
+static const KpiCell *
+dirty_cell_of_call(FunctionCallInfo fcinfo)
+{
+	check_view_key(PG_GETARG_UUID_P(0));
+	return dirty_cell(PG_GETARG_INT64(1), PG_GETARG_KPI_PERIOD(2));
+}
+
+/* kpi.dirty_exists(view_key, kpi_id, period, ...): is there such a cell, now? */
+Datum
+kpi_dirty_exists(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(dirty_cell_of_call(fcinfo) != NULL);
+}
+
+/* kpi.dirty_figure(view_key, kpi_id, period, figure): one of its figures, by its column in kpi.cell */
+Datum
+kpi_dirty_figure(PG_FUNCTION_ARGS)
+{
+	const KpiCell *cell = dirty_cell_of_call(fcinfo);
+	Numeric		figure = cell ? kpi_store_cell_figure(cell, PG_GETARG_INT32(3)) : NULL;
+
+	if (figure == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_NUMERIC(kpi_number_copy(figure));
+}
+
+Datum
+kpi_dirty_status(PG_FUNCTION_ARGS)
+{
+	const KpiCell *cell = dirty_cell_of_call(fcinfo);
+
+	if (cell == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(kpi_store_status_datum(get_fn_expr_rettype(fcinfo->flinfo), cell->status));
+}
+
+/* own: the tally of the own facts, else that of the cell */
+Datum
+kpi_dirty_tally(PG_FUNCTION_ARGS)
+{
+	const KpiCell *cell = dirty_cell_of_call(fcinfo);
+	bool		own = PG_GETARG_BOOL(3);
+
+	if (cell == NULL || !(own ? cell->has_own : cell->has_tally))
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(kpi_tally_pack(own ? &cell->own : &cell->tally));
 }
 
 /* kpi.hot_generation(): where to look for cells beside generation 0 */

@@ -185,6 +185,8 @@ extern void kpi_store_touch_graph(void);
 extern void kpi_store_compact_versions(KpiStore *store);
 /* the graph as the snapshot sees it; kept for the session until it changes */
 extern KpiGraph *kpi_store_graph(KpiStore *store);
+/* changes whenever the session's graph goes or another one comes */
+extern uint64 kpi_store_graph_serial(void);
 /* a graph frozen to the parents and links of one day, in the current memory context */
 extern KpiGraph *kpi_store_graph_as_of(KpiStore *store, DateADT as_of);
 /* at the end of a (sub)transaction: does what it built of the graph stay? */
@@ -243,6 +245,10 @@ extern void kpi_store_flush_cells(KpiStore *store);
 /* the columns of kpi.cell as datums, for a reader that returns rows of it */
 extern void kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell *cell,
 								  Oid status_type, Datum *values, bool *nulls);
+/* one of the figures that are numbers, by its column; raises for other columns */
+extern Numeric kpi_store_cell_figure(const KpiCell *cell, int column);
+/* the label of the enum kpi_status with that oid */
+extern Datum kpi_store_status_datum(Oid status_type, KpiStatus status);
 #define KPI_CELL_COLUMNS	18
 #define KPI_CELL_STATUS_COLUMN	10
 

@@ -328,6 +328,38 @@ kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell *cell, Oid s
 	values[CELL_GENERATION - 1] = Int32GetDatum(0);
 }
 
+Numeric
+kpi_store_cell_figure(const KpiCell *cell, int column)
+{
+	switch (column)
+	{
+		case CELL_ACTUAL:
+			return cell->actual;
+		case CELL_TARGET:
+			return cell->target;
+		case CELL_ATTAINMENT:
+			return cell->attainment;
+		case CELL_TARGET_TO_DATE:
+			return cell->target_to_date;
+		case CELL_ATTAINMENT_TO_DATE:
+			return cell->attainment_to_date;
+		case CELL_DRIVER_SCORE:
+			return cell->driver_score;
+		case CELL_SCORE:
+			return cell->score;
+		case CELL_COVERAGE:
+			return cell->coverage;
+	}
+	elog(ERROR, "column %d of kpi.cell is no figure", column);
+	return NULL;				/* keep compilers quiet */
+}
+
+Datum
+kpi_store_status_datum(Oid status_type, KpiStatus status)
+{
+	return ObjectIdGetDatum(status_oid(status_type, status));
+}
+
 void
 kpi_store_write_cell(KpiStore *store, int64 kpi_id, KpiPeriod period, const KpiCell *old,
 					 const KpiCell *now)

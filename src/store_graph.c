@@ -41,6 +41,7 @@ static MemoryContext graph_context = NULL;	/* NULL: no graph is cached */
 static KpiGraph *cached_graph;
 static uint64 cached_version;
 static Oid	cached_installation;	/* a table's, tells one installation from the next */
+static uint64 graph_serial = 0; /* changes with the graph */
 static bool graph_is_tentative; /* built in this transaction, after it wrote */
 
 static void
@@ -49,6 +50,7 @@ forget_graph(void)
 	if (graph_context != NULL)
 		MemoryContextDelete(graph_context);
 	graph_context = NULL;
+	graph_serial++;
 }
 
 void
@@ -70,6 +72,12 @@ kpi_store_touch_graph(void)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random values")));
 	append_version(version);
+}
+
+uint64
+kpi_store_graph_serial(void)
+{
+	return graph_serial;
 }
 
 typedef struct VersionScan
@@ -341,6 +349,7 @@ kpi_store_graph(KpiStore *store)
 		forget_graph();
 		graph_context = fresh;
 		cached_graph = built;
+		graph_serial++;
 		cached_version = scan.sum;
 		cached_installation = RelationGetRelid(kpi_store_table(store, KPI_TABLE_GRAPH_VERSION));
 		graph_is_tentative = TransactionIdIsValid(GetTopTransactionIdIfAny());

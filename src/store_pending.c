@@ -233,20 +233,24 @@ read_pending(TupleTableSlot *slot)
 }
 
 /*
- * Walks the rows that the state does not cover, in the order of the state's
- * conditions: xid >= xmax ascending, then those that were in progress, then
- * the last folder's own.  Before an xid >= xmax they are all older than any cut.
+ * Walks the rows that the state does not cover, by ranges of the index on
+ * (xid, seq), so that rows it does cover are not even passed: first all
+ * xid >= xmax in ascending order, then those that were in progress, and the
+ * last folder's own; only the former can lie beyond a cut.
  */
 typedef struct PendingScan
 {
 	const KpiFoldState *state;
-	KpiLookup  *since;			/* xid >= key */
-	KpiLookup  *equal;			/* xid = key */
+	KpiLookup  *between;		/* first key <= xid < second */
+	KpiLookup  *single;			/* xid = first key, seq > second */
 	KpiLookup  *current;
-	int			next;			/* what comes when the current lookup is through */
+	int			next;			/* the range that comes next */
 	uint64		xid;			/* of the row found */
 	int64		seq;
 } PendingScan;
+
+/* the ranges in turn: up to three since xmax, then those before it */
+#define RANGES_SINCE_XMAX	3
 
 static Datum
 xid_datum(uint64 xid)
@@ -254,52 +258,85 @@ xid_datum(uint64 xid)
 	return FullTransactionIdGetDatum(FullTransactionIdFromU64(xid));
 }
 
-static void
-start_at(PendingScan *scan, KpiLookup *lookup, uint64 xid)
+static bool
+is_since_xmax(const PendingScan *scan)
 {
-	Datum		key = xid_datum(xid);
+	return scan->next <= RANGES_SINCE_XMAX;
+}
 
-	kpi_lookup_start(lookup, &key);
-	scan->current = lookup;
+static bool
+start_between(PendingScan *scan, uint64 from, uint64 before)
+{
+	Datum		keys[2] = {xid_datum(from), xid_datum(before)};
+
+	if (from >= before)
+		return false;
+	scan->current = scan->between;
+	kpi_lookup_start(scan->current, keys);
+	return true;
+}
+
+static bool
+start_single(PendingScan *scan, uint64 xid, int64 after_seq)
+{
+	Datum		keys[2] = {xid_datum(xid), Int64GetDatum(after_seq)};
+
+	scan->current = scan->single;
+	kpi_lookup_start(scan->current, keys);
+	return true;
+}
+
+/* starts the range; false where it is empty */
+static bool
+start_range(PendingScan *scan, int range)
+{
+	const KpiFoldState *state = scan->state;
+	bool		own_is_since = state->exists && state->own >= state->xmax;
+	uint64		in_progress;
+
+	switch (range)
+	{
+		case 0:
+			return start_between(scan, state->exists ? state->xmax : 0,
+								 own_is_since ? state->own : PG_UINT64_MAX);
+		case 1:
+			return own_is_since && start_single(scan, state->own, state->upto);
+		case 2:
+			return own_is_since && start_between(scan, state->own + 1, PG_UINT64_MAX);
+	}
+	range -= RANGES_SINCE_XMAX;
+	if (range == state->n_in_progress)
+		return state->exists && !own_is_since && start_single(scan, state->own, state->upto);
+	in_progress = state->in_progress[range];
+	return in_progress != state->own && start_single(scan, in_progress, PG_INT64_MIN);
+}
+
+static bool
+next_range(PendingScan *scan)
+{
+	int			n = RANGES_SINCE_XMAX + (scan->state->exists ? scan->state->n_in_progress + 1 : 0);
+
+	while (scan->next < n)
+		if (start_range(scan, scan->next++))
+			return true;
+	return false;
 }
 
 static void
 scan_pending(KpiStore *store, const KpiFoldState *state, PendingScan *scan)
 {
-	static const AttrNumber columns[] = {1};
-	static const StrategyNumber at_least[] = {BTGreaterEqualStrategyNumber};
-	static const StrategyNumber equal[] = {BTEqualStrategyNumber};
+	static const AttrNumber xid_twice[] = {1, 1};
+	static const StrategyNumber between[] = {BTGreaterEqualStrategyNumber, BTLessStrategyNumber};
+	static const AttrNumber xid_and_seq[] = {1, 2};
+	static const StrategyNumber single[] = {BTEqualStrategyNumber, BTGreaterStrategyNumber};
 
 	memset(scan, 0, sizeof(PendingScan));
 	scan->state = state;
-	scan->since = kpi_store_lookup(store, KPI_TABLE_PENDING, "pending_xid_idx", 1, columns, at_least);
-	if (state->exists && (state->n_in_progress > 0 || state->own < state->xmax))
-		scan->equal = kpi_store_lookup(store, KPI_TABLE_PENDING, "pending_xid_idx", 1, columns, equal);
-	start_at(scan, scan->since, state->exists ? state->xmax : 0);
-}
-
-/* goes on to the next transaction that was in progress, or the folder's own */
-static bool
-next_transaction(PendingScan *scan)
-{
-	const KpiFoldState *state = scan->state;
-
-	if (scan->equal == NULL)
-		return false;
-	while (scan->next < state->n_in_progress)
-	{
-		uint64		xid = state->in_progress[scan->next++];
-
-		if (xid != state->own)
-		{
-			start_at(scan, scan->equal, xid);
-			return true;
-		}
-	}
-	if (scan->next++ > state->n_in_progress || state->own >= state->xmax)
-		return false;
-	start_at(scan, scan->equal, state->own);
-	return true;
+	scan->between = kpi_store_lookup(store, KPI_TABLE_PENDING, "pending_xid_idx", 2, xid_twice, between);
+	if (state->exists)
+		scan->single = kpi_store_lookup(store, KPI_TABLE_PENDING, "pending_xid_idx", 2,
+										xid_and_seq, single);
+	(void) next_range(scan);
 }
 
 static TupleTableSlot *
@@ -311,17 +348,15 @@ next_pending(PendingScan *scan)
 		bool		isnull;
 
 		CHECK_FOR_INTERRUPTS();
-		if (slot == NULL)
+		if (slot != NULL)
 		{
-			if (!next_transaction(scan))
-				return NULL;
-			continue;
-		}
-		scan->xid = U64FromFullTransactionId(
-			DatumGetFullTransactionId(column(slot, PENDING_XID, &isnull)));
-		scan->seq = bigint_column(slot, PENDING_SEQ);
-		if (!scan->state->exists || scan->xid != scan->state->own || scan->seq > scan->state->upto)
+			scan->xid = U64FromFullTransactionId(
+				DatumGetFullTransactionId(column(slot, PENDING_XID, &isnull)));
+			scan->seq = bigint_column(slot, PENDING_SEQ);
 			return slot;
+		}
+		if (!next_range(scan))
+			return NULL;
 	}
 }
 
@@ -398,7 +433,7 @@ kpi_store_take_pending(KpiStore *store, const KpiFoldState *state, uint64 own, i
 	while ((slot = next_pending(&scan)) != NULL)
 	{
 		/* rows since xmax come by xid, so the first beyond the limit is where to cut */
-		if (limit > 0 && part->cut == 0 && n >= limit && scan.current == scan.since)
+		if (limit > 0 && part->cut == 0 && n >= limit && is_since_xmax(&scan))
 		{
 			if (lowest == 0)
 				lowest = lowest_cut(store, state);
@@ -407,13 +442,14 @@ kpi_store_take_pending(KpiStore *store, const KpiFoldState *state, uint64 own, i
 		}
 		if (part->cut != 0 && scan.xid >= part->cut)
 		{
-			/* the others are older than any cut */
-			if (!next_transaction(&scan))
+			/* the rest of those since xmax is left */
+			scan.next = Max(scan.next, RANGES_SINCE_XMAX);
+			if (!next_range(&scan))
 				break;
 			continue;
 		}
 		/* a transaction is taken as a whole */
-		if (scan.current == scan.since)
+		if (is_since_xmax(&scan))
 			last_taken = scan.xid;
 		if (scan.xid == own)
 			part->own_upto = Max(part->own_upto, scan.seq);

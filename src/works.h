@@ -27,6 +27,7 @@ typedef struct KpiWork
 	bool		queued;
 	bool		done;
 	bool		changed;
+	bool		partly;			/* done, but for targets, attainment and score */
 	bool		gather;			/* differences do not suffice */
 	bool		read_facts;		/* the facts have to be read again */
 	bool		has_added;
@@ -80,6 +81,7 @@ struct KpiCascade
 	KpiStore   *store;
 	KpiGraph   *graph;
 	kpi_works_hash *works;
+	kpi_works_hash *listed;		/* demand.c: keys of cells that may change */
 	bool	   *complete_kpis;	/* by KPI: all its stored cells are among the works */
 	uint8	   *misses;			/* by KPI: how often a cell was looked for in vain */
 	HTAB	   *targets;		/* KpiTargetSets already read */
@@ -111,6 +113,13 @@ extern bool kpi_cell_same_own(const KpiCell *a, const KpiCell *b);
 											  grain_ >= KPI_GRAIN_QUARTER ? (measure)->fiscal_start : 1)) \
 			!= KPI_PERIOD_NONE)
 
+/* visits the base periods inside a period, in order */
+#define KPI_FOREACH_BASE(measure, inside, period) \
+	for (KpiPeriod inside = kpi_first_inside(measure, period, (measure)->grain); \
+		 inside != KPI_PERIOD_NONE; \
+		 inside = kpi_period_last_day(inside) < kpi_period_last_day(period) ? \
+		 kpi_period_shift(inside, 1) : KPI_PERIOD_NONE)
+
 /* changes.c */
 extern void kpi_cascade_expand_marks(KpiCascade *cascade);
 /* forget what was noted, and compute everything from the facts and targets */
@@ -123,7 +132,26 @@ extern bool kpi_takes_links(const KpiMeasure *measure, const KpiNode *node, KpiP
 extern bool kpi_takes_differences(const KpiMeasure *measure, const KpiNode *node, KpiPeriod period);
 /* reads everything the cell rests on; own facts of a base period are settled before */
 extern void kpi_gather(KpiCascade *cascade, KpiWork *work, const KpiEpoch *epoch);
-/* targets, attainment, score, status and coverage from what was gathered */
-extern void kpi_finish(KpiCascade *cascade, KpiWork *work, const KpiNode *node);
+/*
+ * Targets, attainment, score, status and coverage from what was gathered; may
+ * be done again.  Unless fully, only what others than a reader ask for.
+ */
+extern void kpi_finish(KpiCascade *cascade, KpiWork *work, const KpiNode *node, bool fully);
+/* the child whose growth the KPI shows, or -1 */
+extern int	kpi_growing_child(const KpiEpoch *epoch, const KpiNode *node);
+
+/* cascade.c */
+/* hands a change on over one link, or to a coarser period; the work told is queued if it matters */
+extern void kpi_cascade_tell_parent(KpiCascade *cascade, const KpiEpoch *epoch,
+									const KpiEdge *edge, const KpiWork *child);
+extern void kpi_cascade_tell_coarser(KpiCascade *cascade, const KpiWork *inside, KpiPeriod period);
+/* visits the cells of growth KPIs that compare a base period of a KPI, apart from the same period */
+typedef void (*KpiGrowthVisitor) (void *context, int parent, KpiPeriod period);
+extern void kpi_cascade_each_growth(KpiCascade *cascade, int kpi, KpiPeriod base,
+									KpiGrowthVisitor visit, void *context);
+/* evaluates a cell after all it rests on; fully: see kpi_finish */
+extern void kpi_cascade_evaluate(KpiCascade *cascade, KpiWork *work, bool fully);
+/* what was left out when it was evaluated partly */
+extern void kpi_cascade_complete_work(KpiCascade *cascade, KpiWork *work);
 
 #endif							/* KPI_WORKS_H */

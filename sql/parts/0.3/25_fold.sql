@@ -10,6 +10,10 @@ ALTER TABLE kpi.cell DROP CONSTRAINT cell_pkey, ADD CONSTRAINT cell_pkey PRIMARY
 DROP INDEX kpi.cell_period_idx;
 CREATE INDEX cell_period_idx ON kpi.cell (generation, period);
 
+-- a folder's own rows that it took along are passed over by seq
+DROP INDEX kpi.pending_xid_idx;
+CREATE INDEX pending_xid_idx ON kpi.pending (xid, seq);
+
 ALTER TABLE kpi.pending ADD COLUMN noted_at timestamptz;
 COMMENT ON COLUMN kpi.pending.noted_at IS 'When the transaction that made the change began';
 
@@ -56,3 +60,30 @@ CREATE OR REPLACE FUNCTION kpi.dirty() RETURNS SETOF kpi.cell
 BEGIN ATOMIC
     SELECT d.* FROM kpi.dirty((SELECT v.key FROM kpi.view_key v)) d;
 END;
+
+-- Cells that pending changes may have changed are listed first and computed
+-- when a view shows them.
+CREATE FUNCTION kpi.dirty_cells(view_key uuid, OUT kpi_id bigint, OUT period @extschema@.kpi_period, OUT shown_key uuid) RETURNS SETOF record
+    LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 4
+    AS 'MODULE_PATHNAME', 'kpi_dirty_cells';
+COMMENT ON FUNCTION kpi.dirty_cells(uuid) IS 'Internal: which cells pending changes may have changed, each with the key shown. Error: 42501 without the key in kpi.view_key';
+
+CREATE FUNCTION kpi.dirty_exists(view_key uuid, kpi_id bigint, period @extschema@.kpi_period, VARIADIC after bigint[] DEFAULT '{}') RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000
+    AS 'MODULE_PATHNAME', 'kpi_dirty_exists';
+COMMENT ON FUNCTION kpi.dirty_exists(uuid, bigint, @extschema@.kpi_period, bigint[]) IS 'Internal: is there such a cell with what is pending? It computes the cell, so views name in the last arguments what is to be joined before. Error: 42501 without the key in kpi.view_key';
+
+CREATE FUNCTION kpi.dirty_figure(view_key uuid, kpi_id bigint, period @extschema@.kpi_period, figure integer) RETURNS numeric
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'kpi_dirty_figure';
+COMMENT ON FUNCTION kpi.dirty_figure(uuid, bigint, @extschema@.kpi_period, integer) IS 'Internal: a figure of a cell with what is pending, by the number of its column in kpi.cell. Error: 42501 without the key in kpi.view_key';
+
+CREATE FUNCTION kpi.dirty_status(view_key uuid, kpi_id bigint, period @extschema@.kpi_period) RETURNS @extschema@.kpi_status
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'kpi_dirty_status';
+COMMENT ON FUNCTION kpi.dirty_status(uuid, bigint, @extschema@.kpi_period) IS 'Internal: the status of a cell with what is pending. Error: 42501 without the key in kpi.view_key';
+
+CREATE FUNCTION kpi.dirty_tally(view_key uuid, kpi_id bigint, period @extschema@.kpi_period, own boolean) RETURNS @extschema@.kpi_tally
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'kpi_dirty_tally';
+COMMENT ON FUNCTION kpi.dirty_tally(uuid, bigint, @extschema@.kpi_period, boolean) IS 'Internal: the tally of a cell with what is pending, or that of its own facts. Error: 42501 without the key in kpi.view_key';

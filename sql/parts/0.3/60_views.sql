@@ -1,7 +1,16 @@
--- The views over cells look into the two generations in which live cells are;
--- apart from that they are as before.  That a hot generation is not 0 is said
--- twice: of the function, so that nothing is read where there is none, and of
--- the column, so that the planner expects little.
+-- The views over cells.
+--
+-- They look into the two generations in which live cells are: each branch of
+-- the union names the one it wants, and the condition stands outside, since the
+-- planner takes lookups by key into branches without a WHERE only.  That a hot
+-- generation is not 0 is said twice: of the function (is_used), so that nothing
+-- is read where there is none, and of the column (unwanted), so that the planner
+-- expects little.
+--
+-- In place of cells that pending changes may have changed they show what these
+-- come to now.  Such a cell is computed when it is first asked whether it
+-- exists; that condition names unit and measure, so that it is asked of the
+-- rows a query is left with after its joins.
 
 CREATE OR REPLACE VIEW kpi.attainment AS
 SELECT x.kpi_id,
@@ -22,59 +31,70 @@ SELECT x.kpi_id,
        kpi.first_day(x.period) AS period_start,
        kpi.last_day(x.period) AS period_end,
        kpi.last_day(x.period) < current_date AS is_closed,
-       x.actual,
-       x.target,
-       trim_scale(x.actual - x.target) AS variance,
-       x.attainment,
-       x.target_to_date,
-       x.attainment_to_date,
-       x.driver_score,
-       x.score,
-       x.status,
-       x.coverage,
-       x.tally
+       CASE WHEN x.view_key IS NULL THEN x.actual ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 3) END AS actual,
+       CASE WHEN x.view_key IS NULL THEN x.target ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 4) END AS target,
+       trim_scale(CASE WHEN x.view_key IS NULL THEN x.actual - x.target
+                       ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 3) - kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 4) END) AS variance,
+       CASE WHEN x.view_key IS NULL THEN x.attainment ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 5) END AS attainment,
+       CASE WHEN x.view_key IS NULL THEN x.target_to_date ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 6) END AS target_to_date,
+       CASE WHEN x.view_key IS NULL THEN x.attainment_to_date ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 7) END AS attainment_to_date,
+       CASE WHEN x.view_key IS NULL THEN x.driver_score ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 8) END AS driver_score,
+       CASE WHEN x.view_key IS NULL THEN x.score ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 9) END AS score,
+       CASE WHEN x.view_key IS NULL THEN x.status ELSE kpi.dirty_status(x.view_key, x.kpi_id, x.period) END AS status,
+       CASE WHEN x.view_key IS NULL THEN x.coverage ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 11) END AS coverage,
+       CASE WHEN x.view_key IS NULL THEN x.tally ELSE kpi.dirty_tally(x.view_key, x.kpi_id, x.period, false) END AS tally
   FROM (SELECT c.kpi_id, c.period, c.actual, c.target, c.attainment, c.target_to_date, c.attainment_to_date,
-               c.driver_score, c.score, c.status, c.coverage, c.tally, 0 AS source
+               c.driver_score, c.score, c.status, c.coverage, c.tally, NULL::uuid AS view_key,
+               c.generation, 0 AS wanted, -1 AS unwanted, true AS is_used
           FROM kpi.cell c
-         WHERE c.generation = 0
         UNION ALL
         SELECT c.kpi_id, c.period, c.actual, c.target, c.attainment, c.target_to_date, c.attainment_to_date,
-               c.driver_score, c.score, c.status, c.coverage, c.tally, 0 AS source
+               c.driver_score, c.score, c.status, c.coverage, c.tally, NULL,
+               c.generation, kpi.hot_generation(), 0, kpi.hot_generation() <> 0
           FROM kpi.cell c
-         WHERE c.generation = kpi.hot_generation() AND c.generation <> 0 AND kpi.hot_generation() <> 0
         UNION ALL
-        SELECT *
-          FROM (SELECT d.kpi_id, d.period, d.actual, d.target, d.attainment, d.target_to_date, d.attainment_to_date,
-                       d.driver_score, d.score, d.status, d.coverage, d.tally, 1 AS source
-                  FROM kpi.dirty((SELECT v.key FROM kpi.view_key v)) d
-                OFFSET 0) pending) x
+        SELECT d.kpi_id, d.period, NULL, NULL, NULL, NULL, NULL,
+               NULL, NULL, NULL, NULL, NULL, d.shown_key,
+               0, 0, -1, true
+          FROM kpi.dirty_cells((SELECT v.key FROM kpi.view_key v)) d) x
   JOIN kpi.kpi k ON k.kpi_id = x.kpi_id
   JOIN kpi.unit u ON u.unit_id = k.unit_id
   JOIN kpi.measure m ON m.measure_id = k.measure_id
   LEFT JOIN kpi.level l ON l.level_no = u.level_no
   JOIN kpi.unit_path h ON h.unit_id = k.unit_id
                       AND h.valid_from <= kpi.last_day(x.period) AND h.valid_to > kpi.last_day(x.period)
- WHERE (x.source = 1 OR NOT kpi.is_dirty(x.kpi_id, x.period))
+ WHERE x.generation = x.wanted AND x.generation <> x.unwanted AND x.is_used
+   AND CASE WHEN x.view_key IS NULL THEN NOT kpi.is_dirty(x.kpi_id, x.period)
+              ELSE kpi.dirty_exists(x.view_key, x.kpi_id, x.period, u.unit_id, m.measure_id) END
    AND CASE WHEN (SELECT kpi.row_security_applies()) THEN k.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id)) ELSE true END;
 
 CREATE OR REPLACE VIEW kpi.current_cell AS
-SELECT x.kpi_id, x.period, x.actual, x.target, x.attainment_to_date, x.driver_score, x.score, x.status,
-       x.coverage, x.tally, x.own
+SELECT x.kpi_id,
+       x.period,
+       CASE WHEN x.view_key IS NULL THEN x.actual ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 3) END AS actual,
+       CASE WHEN x.view_key IS NULL THEN x.target ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 4) END AS target,
+       CASE WHEN x.view_key IS NULL THEN x.attainment_to_date ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 7) END AS attainment_to_date,
+       CASE WHEN x.view_key IS NULL THEN x.driver_score ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 8) END AS driver_score,
+       CASE WHEN x.view_key IS NULL THEN x.score ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 9) END AS score,
+       CASE WHEN x.view_key IS NULL THEN x.status ELSE kpi.dirty_status(x.view_key, x.kpi_id, x.period) END AS status,
+       CASE WHEN x.view_key IS NULL THEN x.coverage ELSE kpi.dirty_figure(x.view_key, x.kpi_id, x.period, 11) END AS coverage,
+       CASE WHEN x.view_key IS NULL THEN x.tally ELSE kpi.dirty_tally(x.view_key, x.kpi_id, x.period, false) END AS tally,
+       CASE WHEN x.view_key IS NULL THEN x.own ELSE kpi.dirty_tally(x.view_key, x.kpi_id, x.period, true) END AS own
   FROM (SELECT c.kpi_id, c.period, c.actual, c.target, c.attainment_to_date, c.driver_score, c.score, c.status,
-               c.coverage, c.tally, CASE WHEN c.has_own THEN coalesce(c.own, c.tally) END AS own, 0 AS source
+               c.coverage, c.tally, CASE WHEN c.has_own THEN coalesce(c.own, c.tally) END AS own, NULL::uuid AS view_key,
+               c.generation, 0 AS wanted, -1 AS unwanted, true AS is_used
           FROM kpi.cell c
-         WHERE c.generation = 0
         UNION ALL
         SELECT c.kpi_id, c.period, c.actual, c.target, c.attainment_to_date, c.driver_score, c.score, c.status,
-               c.coverage, c.tally, CASE WHEN c.has_own THEN coalesce(c.own, c.tally) END AS own, 0 AS source
+               c.coverage, c.tally, CASE WHEN c.has_own THEN coalesce(c.own, c.tally) END, NULL,
+               c.generation, kpi.hot_generation(), 0, kpi.hot_generation() <> 0
           FROM kpi.cell c
-         WHERE c.generation = kpi.hot_generation() AND c.generation <> 0 AND kpi.hot_generation() <> 0
         UNION ALL
-        SELECT *
-          FROM (SELECT d.kpi_id, d.period, d.actual, d.target, d.attainment_to_date, d.driver_score, d.score, d.status,
-                       d.coverage, d.tally, CASE WHEN d.has_own THEN coalesce(d.own, d.tally) END AS own, 1 AS source
-                  FROM kpi.dirty((SELECT v.key FROM kpi.view_key v)) d
-                OFFSET 0) pending) x
- WHERE (x.source = 1 OR NOT kpi.is_dirty(x.kpi_id, x.period))
+        SELECT d.kpi_id, d.period, NULL, NULL, NULL, NULL, NULL, NULL,
+               NULL, NULL, NULL, d.shown_key, 0, 0, -1, true
+          FROM kpi.dirty_cells((SELECT v.key FROM kpi.view_key v)) d) x
+ WHERE x.generation = x.wanted AND x.generation <> x.unwanted AND x.is_used
+   AND CASE WHEN x.view_key IS NULL THEN NOT kpi.is_dirty(x.kpi_id, x.period)
+              ELSE kpi.dirty_exists(x.view_key, x.kpi_id, x.period) END
    AND CASE WHEN (SELECT kpi.row_security_applies())
             THEN x.kpi_id IN (SELECT k.kpi_id FROM kpi.kpi k WHERE k.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id))) ELSE true END;

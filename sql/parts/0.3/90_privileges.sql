@@ -54,5 +54,10 @@ BEGIN
 END
 $$;
 
--- as in 0.2: views call it with the rights of whoever reads
-GRANT EXECUTE ON FUNCTION kpi.hot_generation() TO PUBLIC;
+-- What the views are made of, as in 0.2: callable by whoever may read a view.
+GRANT EXECUTE ON FUNCTION kpi.hot_generation(), kpi.dirty_cells(uuid),
+                          kpi.dirty_exists(uuid, bigint, @extschema@.kpi_period, bigint[]),
+                          kpi.dirty_figure(uuid, bigint, @extschema@.kpi_period, integer),
+                          kpi.dirty_status(uuid, bigint, @extschema@.kpi_period),
+                          kpi.dirty_tally(uuid, bigint, @extschema@.kpi_period, boolean)
+   TO PUBLIC;
