@@ -2,7 +2,8 @@
 --
 -- They look into the two generations in which live cells are: each branch of
 -- the union names the one it wants, and the condition stands outside, since the
--- planner takes lookups by key into branches without a WHERE only.  That a hot
+-- planner takes lookups by key into branches without a WHERE only (and into
+-- functions only where they are in a subquery, hence OFFSET 0).  That a hot
 -- generation is not 0 is said twice: of the function (is_used), so that nothing
 -- is read where there is none, and of the column (unwanted), so that the planner
 -- expects little.
@@ -53,10 +54,10 @@ SELECT x.kpi_id,
                c.generation, kpi.hot_generation(), 0, kpi.hot_generation() <> 0
           FROM kpi.cell c
         UNION ALL
-        SELECT d.kpi_id, d.period, NULL, NULL, NULL, NULL, NULL,
-               NULL, NULL, NULL, NULL, NULL, d.shown_key,
+        SELECT p.kpi_id, p.period, NULL, NULL, NULL, NULL, NULL,
+               NULL, NULL, NULL, NULL, NULL, p.shown_key,
                0, 0, -1, true
-          FROM kpi.dirty_cells((SELECT v.key FROM kpi.view_key v)) d) x
+          FROM (SELECT d.kpi_id, d.period, d.shown_key FROM kpi.dirty_cells((SELECT v.key FROM kpi.view_key v)) d OFFSET 0) p) x
   JOIN kpi.kpi k ON k.kpi_id = x.kpi_id
   JOIN kpi.unit u ON u.unit_id = k.unit_id
   JOIN kpi.measure m ON m.measure_id = k.measure_id
@@ -90,9 +91,9 @@ SELECT x.kpi_id,
                c.generation, kpi.hot_generation(), 0, kpi.hot_generation() <> 0
           FROM kpi.cell c
         UNION ALL
-        SELECT d.kpi_id, d.period, NULL, NULL, NULL, NULL, NULL, NULL,
-               NULL, NULL, NULL, d.shown_key, 0, 0, -1, true
-          FROM kpi.dirty_cells((SELECT v.key FROM kpi.view_key v)) d) x
+        SELECT p.kpi_id, p.period, NULL, NULL, NULL, NULL, NULL, NULL,
+               NULL, NULL, NULL, p.shown_key, 0, 0, -1, true
+          FROM (SELECT d.kpi_id, d.period, d.shown_key FROM kpi.dirty_cells((SELECT v.key FROM kpi.view_key v)) d OFFSET 0) p) x
  WHERE x.generation = x.wanted AND x.generation <> x.unwanted AND x.is_used
    AND CASE WHEN x.view_key IS NULL THEN NOT kpi.is_dirty(x.kpi_id, x.period)
               ELSE kpi.dirty_exists(x.view_key, x.kpi_id, x.period) END
