@@ -7,7 +7,7 @@ use Report;
 
 settings(max_parallel_workers_per_gather => 0);
 organisation('reads');
-sql('reads', "ALTER DATABASE reads SET kpi_cascade.fold_mode = manual");
+sql('postgres', 'ALTER DATABASE reads SET kpi_cascade.fold_mode = manual');
 run_file('reads', 'reads');
 my ($first, $last) = split /\|/, sql('reads', 'SELECT min(kpi_id), max(kpi_id) FROM bench.leaf');
 my $root = sql('reads', 'SELECT kpi_id FROM bench.unit WHERE level_no = 1');

@@ -13,8 +13,8 @@ my ($batches, $folds) = quick() ? (3, 100) : (100, 10_000);
 for my $db (@dbs)
 {
 	organisation($db);
-	sql($db, "ALTER DATABASE $db SET kpi_cascade.fold_mode = manual",
-		'INSERT INTO kpi.fact (kpi_id, period, value) SELECT kpi_id, period, value FROM bench.plain', 'SELECT kpi.fold()', 'VACUUM ANALYZE');
+	sql('postgres', "ALTER DATABASE $db SET kpi_cascade.fold_mode = manual");
+	sql($db, 'INSERT INTO kpi.fact (kpi_id, period, value) SELECT kpi_id, period, value FROM bench.plain', 'SELECT kpi.fold()', 'VACUUM ANALYZE');
 	$folder{$db} = session($db);
 }
 my ($first, $last) = split /\|/, sql('with_idle', 'SELECT min(kpi_id), max(kpi_id) FROM bench.leaf');

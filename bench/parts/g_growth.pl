@@ -13,8 +13,8 @@ for my $fan (@fans)
 	my $db = 'growth_' . @units;
 
 	create_organisation($db, $fan, 1);
-	sql($db, "ALTER DATABASE $db SET kpi_cascade.fold_mode = manual",
-		'INSERT INTO kpi.fact (kpi_id, period, value) SELECT kpi_id, period, value FROM bench.plain', 'SELECT kpi.fold()', 'VACUUM ANALYZE');
+	sql('postgres', "ALTER DATABASE $db SET kpi_cascade.fold_mode = manual");
+	sql($db, 'INSERT INTO kpi.fact (kpi_id, period, value) SELECT kpi_id, period, value FROM bench.plain', 'SELECT kpi.fold()', 'VACUUM ANALYZE');
 	$session{$db} = session($db);
 	push @units, sql($db, 'SELECT count(*) FROM kpi.unit');
 }
