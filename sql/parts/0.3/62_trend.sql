@@ -1,0 +1,293 @@
+-- Where numbers come from and where they go: the period before, the year
+-- before, the year to date, what a period will end at, and its pace.
+--
+-- Views look up what they need by key, row by row, beneath kpi.attainment, which
+-- filters and row security limit first.  What lies beneath a row (years to date
+-- of computed KPIs) counts whether or not the reader may see it; forecasts read
+-- with the reader's rights alone.
+
+-- ---------------------------------------------------------------- what is read
+
+CREATE VIEW kpi.counted_cell AS
+SELECT x.kpi_id, x.period, x.actual, x.target, x.attainment_to_date, x.tally, x.own
+  FROM (SELECT c.kpi_id, c.period, c.actual, c.target, c.attainment_to_date, c.tally,
+               CASE WHEN c.has_own THEN coalesce(c.own, c.tally) END AS own, 0 AS source
+          FROM kpi.cell c
+        UNION ALL
+        SELECT *
+          FROM (SELECT d.kpi_id, d.period, d.actual, d.target, d.attainment_to_date, d.tally,
+                       CASE WHEN d.has_own THEN coalesce(d.own, d.tally) END AS own, 1 AS source
+                  FROM kpi.dirty((SELECT v.key FROM kpi.view_key v)) d
+                OFFSET 0) pending) x
+ WHERE x.source = 1 OR NOT kpi.is_dirty(x.kpi_id, x.period);
+COMMENT ON VIEW kpi.counted_cell IS 'Internal: kpi.cell with what is still pending, of all units: for other views, never granted';
+COMMENT ON COLUMN kpi.counted_cell.kpi_id IS 'The KPI';
+COMMENT ON COLUMN kpi.counted_cell.period IS 'The period';
+COMMENT ON COLUMN kpi.counted_cell.actual IS 'What facts and links add up to; null where unknown';
+COMMENT ON COLUMN kpi.counted_cell.target IS 'The target of the whole period, explicit or derived';
+COMMENT ON COLUMN kpi.counted_cell.attainment_to_date IS 'Attainment of the target to date';
+COMMENT ON COLUMN kpi.counted_cell.tally IS 'The tally behind the actual';
+COMMENT ON COLUMN kpi.counted_cell.own IS 'The tally of the own facts; null where there are none';
+-- having privileges of its own, it is given none to the owner of the extension
+REVOKE ALL ON kpi.counted_cell FROM PUBLIC;
+
+CREATE VIEW kpi.explicit_link AS
+SELECT l.child_kpi_id, l.parent_kpi_id, l.contributes, l.weight,
+       coalesce(greatest(l.valid_from, k.valid_from, u.valid_from), '-infinity') AS valid_from,
+       coalesce(least(l.valid_to, k.valid_to, u.valid_to), 'infinity') AS valid_to
+  FROM kpi.link l
+  JOIN kpi.kpi k ON k.kpi_id = l.child_kpi_id
+  JOIN kpi.unit u ON u.unit_id = k.unit_id
+ WHERE l.weight <> 0 AND l.contributes IN ('value', 'numerator', 'denominator', 'growth');
+COMMENT ON VIEW kpi.explicit_link IS 'Internal: the rows of kpi.link that compute actuals, of all units, in force on days on which the parent is alive: for other views, never granted';
+COMMENT ON COLUMN kpi.explicit_link.child_kpi_id IS 'The KPI that contributes';
+COMMENT ON COLUMN kpi.explicit_link.parent_kpi_id IS 'The KPI it contributes to';
+COMMENT ON COLUMN kpi.explicit_link.contributes IS 'value, numerator, denominator or growth';
+COMMENT ON COLUMN kpi.explicit_link.weight IS 'Factor of what flows up';
+COMMENT ON COLUMN kpi.explicit_link.valid_from IS 'First day on which the link is in force and the child alive';
+COMMENT ON COLUMN kpi.explicit_link.valid_to IS 'First day on which that is no more so';
+REVOKE ALL ON kpi.explicit_link FROM PUBLIC;
+
+CREATE FUNCTION kpi.target_fields(value numeric, baseline numeric, low numeric, high numeric, points numeric[]) RETURNS kpi.recompute_target
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT ROW(value, baseline, low, high,
+               CASE WHEN points IS NOT NULL THEN
+                   (SELECT pg_catalog.array_agg(ARRAY[points[i][1], points[i][2]] ORDER BY points[i][1])
+                      FROM pg_catalog.generate_subscripts(points, 1) i) END)::kpi.recompute_target
+$$;
+COMMENT ON FUNCTION kpi.target_fields(numeric, numeric, numeric, numeric, numeric[]) IS 'Internal: the fields of a target, the points in order';
+
+CREATE FUNCTION kpi.target_so_far(
+    whole kpi.recompute_target, is_explicit boolean, so_far kpi.recompute_target[], given integer, given_value numeric,
+    elapsed integer, periods integer, how text) RETURNS kpi.recompute_target
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN elapsed IS NULL THEN NULL
+                WHEN NOT is_explicit AND pg_catalog.cardinality(so_far) = elapsed
+                     OR is_explicit AND how = 'sum' AND given = periods AND given_value = (whole).value THEN kpi.recompute_derive(so_far, how)
+                ELSE whole END
+$$;
+COMMENT ON FUNCTION kpi.target_so_far(kpi.recompute_target, boolean, kpi.recompute_target[], integer, numeric, integer, integer, text) IS 'Internal to kpi.trend: the part of a year''s target up to its elapsed-th base period, by the rules of the target to date for scoring other than ratio and step. so_far: the targets of those base periods that have one; given, given_value: how many base periods of the whole year have one and what they sum to';
+
+-- ---------------------------------------------------------------- trend
+
+CREATE VIEW kpi.trend AS
+SELECT a.*,
+       t.previous,
+       trim_scale(a.actual - t.previous) AS change,
+       kpi.exact_quotient(a.actual - t.previous, abs(t.previous)) AS relative_change,
+       t.last_year,
+       trim_scale(a.actual - t.last_year) AS change_on_year,
+       kpi.exact_quotient(a.actual - t.last_year, abs(t.last_year)) AS relative_change_on_year,
+       trim_scale(t.year_to_date) AS year_to_date,
+       trim_scale(t.year_to_date_target) AS year_to_date_target,
+       t.year_to_date_attainment,
+       t.moving_mean,
+       CASE t.travel WHEN 1 THEN 'better' WHEN -1 THEN 'worse' WHEN 0 THEN 'same' END AS travel
+  FROM kpi.attainment a
+  -- aggregates, so that the planner knows it for one row and leaves it out where nothing of it is asked for
+  LEFT JOIN LATERAL (
+    SELECT min(r.previous) AS previous, min(r.last_year) AS last_year, min(r.moving_mean) AS moving_mean,
+           min(CASE WHEN m.scoring IN ('range', 'curve') THEN sign(a.attainment_to_date - r.previous_attainment)
+                    WHEN m.direction = 'lower' THEN sign(r.previous - a.actual)
+                    ELSE sign(a.actual - r.previous) END) AS travel,
+           min(y.actual) AS year_to_date, min(y.target) AS year_to_date_target, min(y.attainment) AS year_to_date_attainment
+      FROM kpi.measure m
+     CROSS JOIN LATERAL (
+        SELECT max(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.=) w.before) AS previous,
+               max(c.attainment_to_date) FILTER (WHERE c.period OPERATOR(@extschema@.=) w.before) AS previous_attainment,
+               max(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.=) w.year_before) AS last_year,
+               CASE WHEN count(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.>=) w.first) = 3
+                    THEN kpi.exact_quotient(sum(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.>=) w.first), 3) END AS moving_mean
+          -- before the year 4 there is nothing to go back to
+          FROM (SELECT CASE WHEN a.period_start >= '0004-01-01' THEN a.period OPERATOR(@extschema@.-) 1 END AS before,
+                       CASE WHEN a.period_start >= '0004-01-01' THEN a.period OPERATOR(@extschema@.-) 2 END AS first,
+                       kpi.year_before(a.period) AS year_before) w
+         CROSS JOIN kpi.counted_cell c
+         WHERE c.kpi_id = a.kpi_id
+           AND c.period OPERATOR(@extschema@.=) ANY (ARRAY[a.period, w.before, w.first, w.year_before])) r
+      LEFT JOIN LATERAL (
+        SELECT min(d.actual) AS actual, min(coalesce(d.target, (d.aim).value)) AS target,
+               min(CASE WHEN m.scoring = 'step' OR m.scoring = 'ratio' AND d.target = 0
+                            THEN CASE m.direction WHEN 'lower' THEN d.actual <= d.target ELSE d.actual >= d.target END::integer::numeric
+                        WHEN m.scoring = 'ratio'
+                            THEN kpi.exact_quotient(abs(d.target) + CASE m.direction WHEN 'lower' THEN d.target - d.actual ELSE d.actual - d.target END, abs(d.target))
+                        WHEN d.aim IS DISTINCT FROM NULL THEN kpi.recompute_attainment(d.actual, d.aim, m.scoring, m.direction) END) AS attainment
+          FROM (SELECT CASE WHEN l.is_growth THEN g.actual
+                            -- at its end the year to date is the year
+                            WHEN e.is_end AND (l.is_computed OR m.time_rollup = 'last') THEN e.actual
+                            WHEN l.is_computed THEN q.actual
+                            WHEN m.time_rollup = 'last' THEN
+                                coalesce(a.actual, (SELECT b.actual FROM kpi.counted_cell b
+                                                     WHERE b.kpi_id = a.kpi_id AND b.period OPERATOR(@extschema@.=) (f.first OPERATOR(@extschema@.+) (c.elapsed - 1))))
+                            WHEN m.time_rollup = 'mean' THEN kpi.exact_quotient(c.total_actual, c.actuals)
+                            ELSE kpi.tally_actual(c.tally, m.rollup, m.multiplier) END AS actual,
+                       -- the target to date of the year, as far as the period goes
+                       CASE WHEN m.scoring NOT IN ('ratio', 'step') OR c.elapsed IS NULL THEN NULL
+                            WHEN w.kpi_id IS NULL AND s.given_so_far = c.elapsed
+                                 OR l.how = 'sum' AND s.given = f.periods AND s.sum = w.value THEN
+                                CASE l.how WHEN 'sum' THEN s.sum_so_far WHEN 'min' THEN s.min_so_far WHEN 'max' THEN s.max_so_far
+                                           WHEN 'last' THEN (SELECT g.value FROM kpi.target g
+                                                              WHERE g.kpi_id = a.kpi_id AND g.period OPERATOR(@extschema@.=) (f.first OPERATOR(@extschema@.+) (c.elapsed - 1)))
+                                           ELSE kpi.exact_quotient(s.sum_so_far, s.given_so_far) END
+                            WHEN l.how = 'sum' THEN kpi.exact_quotient(coalesce(w.value, (i.derived).value) * c.elapsed, f.periods)
+                            ELSE coalesce(w.value, (i.derived).value) END AS target,
+                       o.aim
+                  FROM (SELECT b.year, b.upto, b.first, b.last, b.alive_from, b.alive_to, (b.last OPERATOR(@extschema@.-) b.first) + 1 AS periods
+                          FROM (SELECT y.year, y.alive_from, y.alive_to,
+                                       kpi.period(a.period_end, m.grain, m.fiscal_start) AS upto,
+                                       greatest(kpi.period(kpi.first_day(y.year), m.grain, m.fiscal_start),
+                                                kpi.period(y.alive_from, m.grain, m.fiscal_start)) AS first,
+                                       least(kpi.period(kpi.last_day(y.year), m.grain, m.fiscal_start),
+                                             kpi.period(y.alive_to, m.grain, m.fiscal_start) OPERATOR(@extschema@.-) 1) AS last
+                                  FROM (SELECT kpi.period(a.period_end, 'year', m.fiscal_start) AS year,
+                                               nullif(greatest(k.valid_from, u.valid_from), '-infinity') AS alive_from,
+                                               nullif(least(k.valid_to, u.valid_to), 'infinity') AS alive_to
+                                          FROM kpi.kpi k
+                                          JOIN kpi.unit u ON u.unit_id = k.unit_id
+                                         WHERE k.kpi_id = a.kpi_id AND m.grain <> 'week') y) b
+                        OFFSET 0) f
+                 -- what computes the KPI
+                 CROSS JOIN LATERAL (
+                    SELECT coalesce(bool_or(x.contributes = 'growth'), false) AS is_growth,
+                           coalesce(bool_or(x.contributes IN ('numerator', 'denominator')), false) AS is_computed,
+                           CASE WHEN m.rollup IN ('sum', 'count', 'none') AND m.time_rollup = 'pool'
+                                     AND bool_or(x.contributes = 'growth') IS NOT TRUE THEN 'sum'
+                                WHEN m.time_rollup = 'last' THEN 'last'
+                                WHEN m.rollup IN ('min', 'max') THEN m.rollup
+                                ELSE 'mean' END AS how
+                      FROM kpi.explicit_link x
+                     WHERE x.parent_kpi_id = a.kpi_id AND x.valid_from <= a.period_end AND x.valid_to > a.period_end) l
+                 CROSS JOIN LATERAL (
+                    SELECT kpi.merge_agg(b.tally) FILTER (WHERE m.time_rollup = 'pool') AS tally,
+                           kpi.merge_agg(b.own) FILTER (WHERE l.is_computed) AS own,
+                           sum(b.actual) FILTER (WHERE m.time_rollup = 'mean') AS total_actual, count(b.actual) AS actuals,
+                           max(b.period OPERATOR(@extschema@.-) f.first) FILTER (WHERE b.actual IS NOT NULL) + 1 AS elapsed
+                      FROM kpi.counted_cell b
+                     WHERE b.kpi_id = a.kpi_id AND b.period OPERATOR(@extschema@.>=) f.first AND b.period OPERATOR(@extschema@.<=) f.upto) c
+                 -- the target of the year and those of its base periods
+                  LEFT JOIN LATERAL (
+                    SELECT g.kpi_id, g.value, g.baseline, g.low, g.high, g.points
+                      FROM kpi.target g
+                     WHERE g.kpi_id = a.kpi_id AND g.period OPERATOR(@extschema@.=) f.year
+                       AND (m.targets_count_from IN ('proposed', g.state) OR g.state = 'final')) w ON true
+                 CROSS JOIN LATERAL (
+                    SELECT count(*) AS given, sum(g.value) AS sum, count(*) FILTER (WHERE p.is_past) AS given_so_far,
+                           sum(g.value) FILTER (WHERE p.is_past) AS sum_so_far,
+                           min(g.value) FILTER (WHERE p.is_past) AS min_so_far, max(g.value) FILTER (WHERE p.is_past) AS max_so_far
+                      FROM kpi.target g
+                     CROSS JOIN LATERAL (SELECT (g.period OPERATOR(@extschema@.-) f.first) < c.elapsed AS is_past) p
+                     WHERE g.kpi_id = a.kpi_id AND g.period OPERATOR(@extschema@.>=) f.first AND g.period OPERATOR(@extschema@.<=) f.last
+                       AND (m.targets_count_from IN ('proposed', g.state) OR g.state = 'final')) s
+                 -- a year without a target of its own, and without those of all base periods so far
+                  LEFT JOIN LATERAL (
+                    SELECT kpi.recompute_derive(h.targets, l.how) AS derived
+                      FROM (SELECT array_agg(kpi.target_fields(g.value, g.baseline, g.low, g.high, g.points) ORDER BY g.period) AS targets,
+                                   count(*) AS given, kpi.grain(g.period) AS grain
+                              FROM kpi.target g
+                             WHERE w.kpi_id IS NULL AND s.given_so_far IS DISTINCT FROM c.elapsed
+                               AND g.kpi_id = a.kpi_id AND g.period OPERATOR(@extschema@.<@) f.year AND g.period OPERATOR(@extschema@.<>) f.year
+                               AND kpi.grain(g.period) NOT IN ('week', m.grain)
+                               AND (m.targets_count_from IN ('proposed', g.state) OR g.state = 'final')
+                               AND coalesce(kpi.last_day(g.period) >= f.alive_from, true) AND coalesce(kpi.last_day(g.period) < f.alive_to, true)
+                             GROUP BY kpi.grain(g.period)) h
+                     WHERE h.given = (SELECT count(*)
+                                        FROM kpi.periods(f.year, h.grain) AS o (period)
+                                       WHERE coalesce(kpi.last_day(o.period) >= f.alive_from, true) AND coalesce(kpi.last_day(o.period) < f.alive_to, true))
+                     ORDER BY h.grain DESC LIMIT 1) i ON true
+                 -- all fields of the target, where attainment is not that of one value
+                  LEFT JOIN LATERAL (
+                    SELECT kpi.target_so_far(CASE WHEN w.kpi_id IS NULL THEN i.derived ELSE kpi.target_fields(w.value, w.baseline, w.low, w.high, w.points) END,
+                                             w.kpi_id IS NOT NULL,
+                                             ARRAY(SELECT kpi.target_fields(g.value, g.baseline, g.low, g.high, g.points)
+                                                     FROM kpi.target g
+                                                    WHERE g.kpi_id = a.kpi_id AND g.period OPERATOR(@extschema@.>=) f.first
+                                                      AND g.period OPERATOR(@extschema@.<=) (f.first OPERATOR(@extschema@.+) (c.elapsed - 1))
+                                                      AND (m.targets_count_from IN ('proposed', g.state) OR g.state = 'final')
+                                                    ORDER BY g.period),
+                                             s.given::integer, s.sum, c.elapsed, f.periods, l.how) AS aim
+                     WHERE m.scoring NOT IN ('ratio', 'step')) o ON true
+                 -- the year itself
+                  LEFT JOIN LATERAL (
+                    SELECT true AS is_end, b.actual
+                      FROM kpi.counted_cell b
+                     WHERE b.kpi_id = a.kpi_id AND b.period OPERATOR(@extschema@.=) f.year AND kpi.last_day(f.year) = a.period_end
+                       AND (l.is_computed OR m.time_rollup = 'last')) e ON true
+                 -- numerators over denominators, each to date
+                  LEFT JOIN LATERAL (
+                    SELECT CASE WHEN bool_or(n.is_beyond) OR m.missing_child = 'require' AND count(*) > count(n.brought) THEN NULL
+                                WHEN c.own IS NOT NULL OR count(n.brought) > 0 THEN
+                                    kpi.exact_quotient(m.multiplier * (coalesce(kpi.total(c.own), 0) + coalesce(sum(n.numerator), 0)),
+                                                       coalesce(kpi.total_weight(c.own), 0) + coalesce(sum(n.denominator), 0)) END AS actual
+                      FROM (SELECT v.is_beyond, coalesce(v.actual, kpi.total(v.tally)) AS brought,
+                                   CASE x.contributes WHEN 'numerator' THEN x.weight * v.actual WHEN 'value' THEN x.weight * kpi.total(v.tally) END AS numerator,
+                                   CASE x.contributes WHEN 'denominator' THEN x.weight * v.actual WHEN 'value' THEN x.weight * kpi.total_weight(v.tally) END AS denominator
+                              FROM kpi.explicit_link x
+                              JOIN kpi.kpi ck ON ck.kpi_id = x.child_kpi_id
+                              JOIN kpi.measure cm ON cm.measure_id = ck.measure_id
+                             CROSS JOIN LATERAL (
+                                SELECT EXISTS (SELECT FROM kpi.explicit_link xx
+                                                WHERE xx.parent_kpi_id = x.child_kpi_id AND xx.valid_from <= a.period_end AND xx.valid_to > a.period_end
+                                                  AND xx.contributes IN ('numerator', 'denominator', 'growth')) AS is_beyond,
+                                       CASE WHEN x.contributes = 'value' THEN NULL
+                                            WHEN cm.time_rollup = 'pool' THEN kpi.tally_actual(kpi.merge_agg(b.tally), cm.rollup, cm.multiplier)
+                                            WHEN cm.time_rollup = 'mean' THEN kpi.exact_quotient(sum(b.actual), count(b.actual))
+                                            ELSE coalesce((SELECT o.actual FROM kpi.counted_cell o
+                                                            WHERE o.kpi_id = x.child_kpi_id AND o.period OPERATOR(@extschema@.=) a.period),
+                                                          (array_agg(b.actual ORDER BY b.period DESC) FILTER (WHERE b.actual IS NOT NULL))[1]) END AS actual,
+                                       CASE WHEN x.contributes = 'value' THEN kpi.merge_agg(b.tally) END AS tally
+                                  FROM kpi.counted_cell b
+                                 WHERE b.kpi_id = x.child_kpi_id AND b.period OPERATOR(@extschema@.>=) kpi.period(kpi.first_day(f.year), m.grain, m.fiscal_start)
+                                   AND b.period OPERATOR(@extschema@.<=) f.upto) v
+                             WHERE l.is_computed
+                               AND x.parent_kpi_id = a.kpi_id AND x.valid_from <= a.period_end AND x.valid_to > a.period_end
+                               AND x.contributes IN ('numerator', 'denominator', 'value')) n) q ON true
+                 -- growth, like for like
+                  LEFT JOIN LATERAL (
+                    SELECT kpi.exact_quotient(m.multiplier * (n.actual - n.actual_before), abs(n.actual_before)) AS actual
+                      FROM (SELECT CASE cm.time_rollup
+                                       WHEN 'pool' THEN kpi.tally_actual(kpi.merge_agg(b.tally), cm.rollup, cm.multiplier)
+                                       WHEN 'mean' THEN kpi.exact_quotient(sum(b.actual), count(*))
+                                       ELSE (array_agg(b.actual ORDER BY b.period DESC))[1] END AS actual,
+                                   CASE cm.time_rollup
+                                       WHEN 'pool' THEN kpi.tally_actual(kpi.merge_agg(o.tally), cm.rollup, cm.multiplier)
+                                       WHEN 'mean' THEN kpi.exact_quotient(sum(o.actual), count(*))
+                                       ELSE (array_agg(o.actual ORDER BY b.period DESC))[1] END AS actual_before
+                              FROM kpi.explicit_link x
+                              JOIN kpi.kpi ck ON ck.kpi_id = x.child_kpi_id
+                              JOIN kpi.measure cm ON cm.measure_id = ck.measure_id
+                              JOIN kpi.counted_cell b ON b.kpi_id = x.child_kpi_id AND b.period OPERATOR(@extschema@.>=) kpi.period(kpi.first_day(f.year), m.grain, m.fiscal_start)
+                                                     AND b.period OPERATOR(@extschema@.<=) f.upto AND b.actual IS NOT NULL
+                              JOIN kpi.counted_cell o ON o.kpi_id = x.child_kpi_id AND o.period OPERATOR(@extschema@.=) kpi.year_before(b.period) AND o.actual IS NOT NULL
+                             WHERE l.is_growth
+                               AND x.parent_kpi_id = a.kpi_id AND x.valid_from <= a.period_end AND x.valid_to > a.period_end
+                               AND x.contributes = 'growth'
+                             GROUP BY cm.measure_id) n) g ON true
+                OFFSET 0) d) y ON true
+     WHERE m.measure_id = a.measure_id) t ON true;
+COMMENT ON VIEW kpi.trend IS 'kpi.attainment with where each number comes from: the period before, the same period last year, the year to date, the mean of three periods and which way it goes. Never sum over grains or levels';
+DO $comments$
+DECLARE
+    attribute record;
+BEGIN
+    FOR attribute IN
+        SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment
+          FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = 'kpi.attainment'::regclass AND a.attnum > 0
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN kpi.trend.%I IS %L', attribute.attname, attribute.comment);
+    END LOOP;
+END
+$comments$;
+COMMENT ON COLUMN kpi.trend.previous IS 'Actual of the period before, of the same grain; null where there is none';
+COMMENT ON COLUMN kpi.trend.change IS 'actual - previous';
+COMMENT ON COLUMN kpi.trend.relative_change IS 'change / |previous|, rounded to 12 places; null where previous is 0';
+COMMENT ON COLUMN kpi.trend.last_year IS 'Actual of the same period a year earlier; null for weeks and 29 February';
+COMMENT ON COLUMN kpi.trend.change_on_year IS 'actual - last_year';
+COMMENT ON COLUMN kpi.trend.relative_change_on_year IS 'change_on_year / |last_year|, rounded to 12 places; null where last_year is 0';
+COMMENT ON COLUMN kpi.trend.year_to_date IS 'Actual of the measure''s (fiscal) year up to the end of the period, by rollup and time_rollup; null for measures kept by week';
+COMMENT ON COLUMN kpi.trend.year_to_date_target IS 'The part of the year''s target that applies up to the last base period with an actual in it, by the rules of the target to date';
+COMMENT ON COLUMN kpi.trend.year_to_date_attainment IS 'Attainment of the year to date, neither floored nor capped';
+COMMENT ON COLUMN kpi.trend.moving_mean IS 'Mean of the actuals of the period and the two before, rounded to 12 places; null unless all three exist';
+COMMENT ON COLUMN kpi.trend.travel IS 'better, worse or same than the period before: by the direction of the measure, for scoring range and curve by the attainment to date; null where one of the two is unknown';
