@@ -163,7 +163,9 @@ SELECT a.*,
                     SELECT kpi.merge_agg(b.tally) FILTER (WHERE m.time_rollup = 'pool') AS tally,
                            kpi.merge_agg(b.own) FILTER (WHERE l.is_computed) AS own,
                            sum(b.actual) FILTER (WHERE m.time_rollup = 'mean') AS total_actual, count(b.actual) AS actuals,
-                           max(b.period OPERATOR(@extschema@.-) f.first) FILTER (WHERE b.actual IS NOT NULL) + 1 AS elapsed
+                           -- in a base period the target to date is the target
+                           CASE WHEN m.grain = 'year' THEN 1
+                                ELSE max(b.period OPERATOR(@extschema@.-) f.first) FILTER (WHERE b.actual IS NOT NULL) + 1 END AS elapsed
                       FROM kpi.counted_cell b
                      WHERE b.kpi_id = a.kpi_id AND b.period OPERATOR(@extschema@.>=) f.first AND b.period OPERATOR(@extschema@.<=) f.upto) c
                  -- the target of the year and those of its base periods

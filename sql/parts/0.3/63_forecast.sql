@@ -60,7 +60,7 @@ AS $$
                                            WHERE kpi.last_day(p.period) >= target_of.alive_from AND kpi.last_day(p.period) < target_of.alive_to)
           ORDER BY d.grain DESC LIMIT 1))
 $$;
-COMMENT ON FUNCTION kpi.target_of(bigint, @extschema@.kpi_period, @extschema@.kpi_grain, date, date, text) IS 'Internal to kpi.forecast() and kpi.pace: the target of a KPI in a period with all its fields, explicit or derived; how is sum, last, min, max or mean';
+COMMENT ON FUNCTION kpi.target_of(bigint, @extschema@.kpi_period, @extschema@.kpi_grain, date, date, text) IS 'Internal to kpi.forecast(): the target of a KPI in a period with all its fields, explicit or derived; how is sum, last, min, max or mean';
 
 -- ---------------------------------------------------------------- forecast
 
@@ -459,8 +459,21 @@ SELECT a.kpi_id, a.unit_id, a.measure_id, a.unit, a.unit_name, a.level_no, a.lev
                ROW(kpi.exact_quotient((w.whole).value * h.gone, h.days), NULL, kpi.exact_quotient((w.whole).low * h.gone, h.days),
                    kpi.exact_quotient((w.whole).high * h.gone, h.days), NULL)::kpi.recompute_target
            ELSE w.whole END AS aim
-      FROM (SELECT CASE WHEN s.scoring NOT IN ('ratio', 'step') THEN
-                       kpi.target_of(a.kpi_id, a.period, s.grain, s.alive_from, s.alive_to, h.how) END AS whole OFFSET 0) w OFFSET 0) e
+      FROM (
+        SELECT CASE WHEN s.scoring NOT IN ('ratio', 'step') THEN coalesce(
+            (SELECT t.target FROM kpi.current_target t
+              WHERE t.kpi_id = a.kpi_id AND t.period OPERATOR(@extschema@.=) a.period),
+            -- derived from the coarsest finer grain of which every living period has one
+            (SELECT kpi.recompute_derive(d.targets, h.how)
+               FROM (SELECT kpi.grain(t.period) AS grain, array_agg(t.target ORDER BY t.period) AS targets
+                       FROM kpi.current_target t
+                      WHERE t.kpi_id = a.kpi_id AND t.period OPERATOR(@extschema@.<@) a.period
+                        AND kpi.grain(t.period) < kpi.grain(a.period)
+                        AND (kpi.grain(t.period) <> 'week' OR s.grain = 'week')
+                      GROUP BY kpi.grain(t.period)) d
+              WHERE cardinality(d.targets) = (SELECT count(*) FROM kpi.periods(a.period, d.grain) AS o (period)
+                                               WHERE kpi.last_day(o.period) >= s.alive_from AND kpi.last_day(o.period) < s.alive_to)
+              ORDER BY d.grain DESC LIMIT 1)) END AS whole OFFSET 0) w OFFSET 0) e
  WHERE a.period OPERATOR(@extschema@.=) ANY (ARRAY(
            SELECT kpi.period(%1$s, g.grain, f.month)
              FROM pg_catalog.unnest(enum_range(NULL::@extschema@.kpi_grain)) g (grain)
