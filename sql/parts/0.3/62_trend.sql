@@ -13,6 +13,12 @@ SELECT x.kpi_id, x.period, x.actual, x.target, x.attainment_to_date, x.tally, x.
   FROM (SELECT c.kpi_id, c.period, c.actual, c.target, c.attainment_to_date, c.tally,
                CASE WHEN c.has_own THEN coalesce(c.own, c.tally) END AS own, 0 AS source
           FROM kpi.cell c
+         WHERE c.generation = 0
+        UNION ALL
+        SELECT c.kpi_id, c.period, c.actual, c.target, c.attainment_to_date, c.tally,
+               CASE WHEN c.has_own THEN coalesce(c.own, c.tally) END AS own, 0 AS source
+          FROM kpi.cell c
+         WHERE c.generation = kpi.hot_generation() AND c.generation <> 0 AND kpi.hot_generation() <> 0
         UNION ALL
         SELECT *
           FROM (SELECT d.kpi_id, d.period, d.actual, d.target, d.attainment_to_date, d.tally,
@@ -48,27 +54,75 @@ COMMENT ON COLUMN kpi.explicit_link.valid_from IS 'First day on which the link i
 COMMENT ON COLUMN kpi.explicit_link.valid_to IS 'First day on which that is no more so';
 REVOKE ALL ON kpi.explicit_link FROM PUBLIC;
 
+-- Views call functions as the user who reads, who may lack USAGE on schema kpi:
+-- their bodies are parsed now, so that no name is looked up then.
+
 CREATE FUNCTION kpi.target_fields(value numeric, baseline numeric, low numeric, high numeric, points numeric[]) RETURNS kpi.recompute_target
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$
-    SELECT ROW(value, baseline, low, high,
+    RETURN ROW(value, baseline, low, high,
                CASE WHEN points IS NOT NULL THEN
-                   (SELECT pg_catalog.array_agg(ARRAY[points[i][1], points[i][2]] ORDER BY points[i][1])
-                      FROM pg_catalog.generate_subscripts(points, 1) i) END)::kpi.recompute_target
-$$;
+                   (SELECT array_agg(ARRAY[points[i][1], points[i][2]] ORDER BY points[i][1]) FROM generate_subscripts(points, 1) i) END)::kpi.recompute_target;
 COMMENT ON FUNCTION kpi.target_fields(numeric, numeric, numeric, numeric, numeric[]) IS 'Internal: the fields of a target, the points in order';
+
+CREATE FUNCTION kpi.derived_target(targets kpi.recompute_target[], how text) RETURNS kpi.recompute_target
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE how WHEN 'last' THEN targets[cardinality(targets)]
+           ELSE (SELECT ROW(
+               CASE WHEN count(t.value) = count(*) THEN CASE how
+                   WHEN 'sum' THEN sum(t.value) WHEN 'min' THEN min(t.value) WHEN 'max' THEN max(t.value) ELSE kpi.exact_quotient(sum(t.value), count(*)) END END,
+               CASE WHEN count(t.baseline) = count(*) THEN CASE how
+                   WHEN 'sum' THEN sum(t.baseline) WHEN 'min' THEN min(t.baseline) WHEN 'max' THEN max(t.baseline) ELSE kpi.exact_quotient(sum(t.baseline), count(*)) END END,
+               CASE WHEN count(t.low) = count(*) THEN CASE how
+                   WHEN 'sum' THEN sum(t.low) WHEN 'min' THEN min(t.low) WHEN 'max' THEN max(t.low) ELSE kpi.exact_quotient(sum(t.low), count(*)) END END,
+               CASE WHEN count(t.high) = count(*) THEN CASE how
+                   WHEN 'sum' THEN sum(t.high) WHEN 'min' THEN min(t.high) WHEN 'max' THEN max(t.high) ELSE kpi.exact_quotient(sum(t.high), count(*)) END END,
+               CASE WHEN how <> 'sum' AND count(t.points) = count(*) AND min(t.points) = max(t.points) THEN min(t.points) END)::kpi.recompute_target
+             FROM unnest(targets) t) END;
+COMMENT ON FUNCTION kpi.derived_target(kpi.recompute_target[], text) IS 'Internal: one target from those of the periods inside, in their order; how is sum, last, min, max or mean. A field is null unless all of them have it';
+
+CREATE FUNCTION kpi.attainment_of(actual numeric, target kpi.recompute_target, scoring text, direction text) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE
+        WHEN actual IS NULL OR target IS NOT DISTINCT FROM NULL THEN NULL
+        WHEN scoring = 'step' OR scoring = 'ratio' AND (target).value = 0 OR scoring = 'progress' AND (target).value = (target).baseline
+            THEN CASE direction WHEN 'lower' THEN actual <= (target).value ELSE actual >= (target).value END::integer::numeric
+        WHEN scoring = 'ratio'
+            THEN kpi.exact_quotient(abs((target).value) + CASE direction WHEN 'lower' THEN (target).value - actual ELSE actual - (target).value END, abs((target).value))
+        WHEN scoring = 'progress' THEN kpi.exact_quotient(actual - (target).baseline, (target).value - (target).baseline)
+        WHEN scoring = 'range'
+            THEN CASE WHEN actual < (target).low THEN coalesce(kpi.exact_quotient(abs((target).low) - ((target).low - actual), abs((target).low)), 0)
+                      WHEN actual > (target).high THEN coalesce(kpi.exact_quotient(abs((target).high) - (actual - (target).high), abs((target).high)), 0)
+                      ELSE 1 END
+        WHEN actual <= (target).points[1][1] THEN kpi.exact_quotient((target).points[1][2], 1)
+        WHEN actual >= (target).points[array_length((target).points, 1)][1] THEN kpi.exact_quotient((target).points[array_length((target).points, 1)][2], 1)
+        ELSE (SELECT kpi.exact_quotient((target).points[i - 1][2] * ((target).points[i][1] - (target).points[i - 1][1])
+                                        + ((target).points[i][2] - (target).points[i - 1][2]) * (actual - (target).points[i - 1][1]),
+                                        (target).points[i][1] - (target).points[i - 1][1])
+                FROM generate_series(2, array_length((target).points, 1)) i
+               WHERE actual <= (target).points[i][1] ORDER BY i LIMIT 1) END;
+COMMENT ON FUNCTION kpi.attainment_of(numeric, kpi.recompute_target, text, text) IS 'Internal: how far an actual attains a target, neither floored nor capped, by scoring and direction of the measure; null without one of the two';
 
 CREATE FUNCTION kpi.target_so_far(
     whole kpi.recompute_target, is_explicit boolean, so_far kpi.recompute_target[], given integer, given_value numeric,
     elapsed integer, periods integer, how text) RETURNS kpi.recompute_target
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$
-    SELECT CASE WHEN elapsed IS NULL THEN NULL
-                WHEN NOT is_explicit AND pg_catalog.cardinality(so_far) = elapsed
-                     OR is_explicit AND how = 'sum' AND given = periods AND given_value = (whole).value THEN kpi.recompute_derive(so_far, how)
-                ELSE whole END
-$$;
+    RETURN CASE WHEN elapsed IS NULL THEN NULL
+                WHEN NOT is_explicit AND cardinality(so_far) = elapsed
+                     OR is_explicit AND how = 'sum' AND given = periods AND given_value = (whole).value THEN kpi.derived_target(so_far, how)
+                ELSE whole END;
 COMMENT ON FUNCTION kpi.target_so_far(kpi.recompute_target, boolean, kpi.recompute_target[], integer, numeric, integer, integer, text) IS 'Internal to kpi.trend: the part of a year''s target up to its elapsed-th base period, by the rules of the target to date for scoring other than ratio and step. so_far: the targets of those base periods that have one; given, given_value: how many base periods of the whole year have one and what they sum to';
+
+CREATE OR REPLACE FUNCTION kpi.tally_actual(tally @extschema@.kpi_tally, rollup text, multiplier numeric) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE rollup
+        WHEN 'count' THEN kpi.observations(tally)
+        WHEN 'mean' THEN kpi.mean(tally)
+        WHEN 'weighted_mean' THEN kpi.weighted_mean(tally)
+        WHEN 'ratio' THEN kpi.ratio(tally, multiplier)
+        WHEN 'min' THEN kpi.minimum(tally)
+        WHEN 'max' THEN kpi.maximum(tally)
+        ELSE kpi.total(tally) END;
+COMMENT ON FUNCTION kpi.tally_actual(@extschema@.kpi_tally, text, numeric) IS 'Internal: the actual that a tally stands for under a rollup';
 
 -- ---------------------------------------------------------------- trend
 
@@ -113,7 +167,7 @@ SELECT a.*,
                             THEN CASE m.direction WHEN 'lower' THEN d.actual <= d.target ELSE d.actual >= d.target END::integer::numeric
                         WHEN m.scoring = 'ratio'
                             THEN kpi.exact_quotient(abs(d.target) + CASE m.direction WHEN 'lower' THEN d.target - d.actual ELSE d.actual - d.target END, abs(d.target))
-                        WHEN d.aim IS DISTINCT FROM NULL THEN kpi.recompute_attainment(d.actual, d.aim, m.scoring, m.direction) END) AS attainment
+                        ELSE kpi.attainment_of(d.actual, d.aim, m.scoring, m.direction) END) AS attainment
           FROM (SELECT CASE WHEN l.is_growth THEN g.actual
                             -- at its end the year to date is the year
                             WHEN e.is_end AND (l.is_computed OR m.time_rollup = 'last') THEN e.actual
@@ -184,7 +238,7 @@ SELECT a.*,
                        AND (m.targets_count_from IN ('proposed', g.state) OR g.state = 'final')) s
                  -- a year without a target of its own, and without those of all base periods so far
                   LEFT JOIN LATERAL (
-                    SELECT kpi.recompute_derive(h.targets, l.how) AS derived
+                    SELECT kpi.derived_target(h.targets, l.how) AS derived
                       FROM (SELECT array_agg(kpi.target_fields(g.value, g.baseline, g.low, g.high, g.points) ORDER BY g.period) AS targets,
                                    count(*) AS given, kpi.grain(g.period) AS grain
                               FROM kpi.target g

@@ -49,7 +49,7 @@ AS $$
         (SELECT t.target FROM kpi.current_target t
           WHERE t.kpi_id = target_of.kpi_id AND t.period OPERATOR(@extschema@.=) target_of.period),
         -- derived from the coarsest finer grain of which every living period has one
-        (SELECT kpi.recompute_derive(d.targets, target_of.how)
+        (SELECT kpi.derived_target(d.targets, target_of.how)
            FROM (SELECT kpi.grain(t.period) AS grain, array_agg(t.target ORDER BY t.period) AS targets
                    FROM kpi.current_target t
                   WHERE t.kpi_id = target_of.kpi_id AND t.period OPERATOR(@extschema@.<@) target_of.period
@@ -326,7 +326,7 @@ BEGIN
     END IF;
 
     IF aim IS DISTINCT FROM NULL AND result.expected IS NOT NULL THEN
-        result.expected_attainment := kpi.recompute_attainment(result.expected, aim, rules.scoring, rules.direction);
+        result.expected_attainment := kpi.attainment_of(result.expected, aim, rules.scoring, rules.direction);
     END IF;
 
     IF result.remaining > 0 AND result.target IS NOT NULL AND NOT is_growth AND NOT is_computed THEN
@@ -426,7 +426,7 @@ SELECT a.kpi_id, a.unit_id, a.measure_id, a.unit, a.unit_name, a.level_no, a.lev
        kpi.exact_quotient(%1$s - a.period_start + 1, a.period_end - a.period_start + 1) AS elapsed,
        a.actual, a.target,
        trim_scale((e.aim).value) AS elapsed_target,
-       CASE WHEN e.aim IS DISTINCT FROM NULL THEN kpi.recompute_attainment(a.actual, e.aim, s.scoring, s.direction) END AS pace,
+       CASE WHEN e.aim IS DISTINCT FROM NULL THEN kpi.attainment_of(a.actual, e.aim, s.scoring, s.direction) END AS pace,
        a.coverage
   FROM kpi.attainment a
   JOIN kpi.steered_kpi s ON s.kpi_id = a.kpi_id
@@ -464,7 +464,7 @@ SELECT a.kpi_id, a.unit_id, a.measure_id, a.unit, a.unit_name, a.level_no, a.lev
             (SELECT t.target FROM kpi.current_target t
               WHERE t.kpi_id = a.kpi_id AND t.period OPERATOR(@extschema@.=) a.period),
             -- derived from the coarsest finer grain of which every living period has one
-            (SELECT kpi.recompute_derive(d.targets, h.how)
+            (SELECT kpi.derived_target(d.targets, h.how)
                FROM (SELECT kpi.grain(t.period) AS grain, array_agg(t.target ORDER BY t.period) AS targets
                        FROM kpi.current_target t
                       WHERE t.kpi_id = a.kpi_id AND t.period OPERATOR(@extschema@.<@) a.period
