@@ -175,6 +175,75 @@ SELECT u, 'revenue_growth', period, 11
 FROM unnest('{acme, acme.retail, acme.cloud}'::text[]) AS u,
      (SELECT DISTINCT period FROM report WHERE period >= '2026-01') AS p;
 
+-- The strategy -----------------------------------------------------------------
+-- From mission and vision over objectives in four perspectives to what a
+-- digital-marketing team does every day.
+
+INSERT INTO kpi.objective (code, kind, name) VALUES ('mission', 'mission', 'Good things within everybody''s reach');
+INSERT INTO kpi.objective (code, kind, name, parent_objective_id)
+SELECT 'vision', 'vision', 'The shop and the cloud that people recommend', objective_id FROM kpi.objective WHERE code = 'mission';
+INSERT INTO kpi.objective (code, kind, perspective, name, parent_objective_id)
+SELECT o.code, 'strategic_objective', o.perspective, o.name, v.objective_id
+FROM kpi.objective v,
+     (VALUES ('grow',    'financial',           'Grow profitably'),
+             ('delight', 'customer',            'Customers stay and recommend us'),
+             ('deliver', 'internal_process',    'Deliver without defects'),
+             ('learn',   'learning_and_growth', 'People who know their trade')) AS o(code, perspective, name)
+WHERE v.code = 'vision';
+INSERT INTO kpi.objective (code, kind, name, parent_objective_id, unit_id)
+SELECT 'online', 'unit_objective', 'Retail sells online', objective_id, kpi.unit_id('RET') FROM kpi.objective WHERE code = 'grow';
+INSERT INTO kpi.objective (code, kind, name, parent_objective_id, unit_id)
+SELECT 'traffic', 'business_driver', 'Visitors who buy', objective_id, kpi.unit_id('RET') FROM kpi.objective WHERE code = 'online';
+
+-- Who works for the last of them came after the others.
+INSERT INTO kpi.unit (path, code, name, owner) VALUES
+    ('acme.retail.marketing',         'RET-M', 'Retail Marketing',  'Ida Moreau'),
+    ('acme.retail.marketing.digital', 'RM-D',  'Digital Marketing', 'Ravi Menon');
+
+INSERT INTO kpi.measure (code, name, unit_of_measure, direction, rollup, multiplier, rolls_up) VALUES
+    ('cost',            'Cost',                 'EUR',    'lower',  'sum',   1,   true),
+    ('market',          'Market',               'EUR',    'higher', 'sum',   1,   true),
+    ('roi',             'Return on investment', '%',      'higher', 'ratio', 100, false),
+    ('market_share',    'Market share',         '%',      'higher', 'ratio', 100, false),
+    ('site_traffic',    'Visits of the site',   'visits', 'higher', 'sum',   1,   true),
+    ('orders',          'Orders on the site',   'orders', 'higher', 'sum',   1,   true),
+    ('conversion_rate', 'Visits that buy',      '%',      'higher', 'ratio', 100, false);
+SELECT kpi.deploy(m, 'acme', '{1,2}') FROM unnest('{cost, market, roi, market_share}'::text[]) AS m;
+SELECT kpi.deploy(m, 'RM-D') FROM unnest('{site_traffic, orders, conversion_rate}'::text[]) AS m;
+
+SELECT kpi.link_kpi(u, 'revenue', u, 'roi',          'numerator'),
+       kpi.link_kpi(u, 'cost',    u, 'roi',          'numerator', -1),
+       kpi.link_kpi(u, 'cost',    u, 'roi',          'denominator'),
+       kpi.link_kpi(u, 'revenue', u, 'market_share', 'numerator'),
+       kpi.link_kpi(u, 'market',  u, 'market_share', 'denominator')
+FROM unnest('{acme, acme.retail, acme.cloud}'::text[]) AS u;
+-- A visit becomes an order with some luck, and an order revenue of retail: that
+-- nobody can add up, but everybody shall see it.
+SELECT kpi.link_kpi('RM-D', 'orders',          'RM-D', 'conversion_rate', 'numerator'),
+       kpi.link_kpi('RM-D', 'site_traffic',    'RM-D', 'conversion_rate', 'denominator'),
+       kpi.link_kpi('RM-D', 'conversion_rate', 'RET',  'revenue',         'aligned'),
+       kpi.link_kpi('RM-D', 'site_traffic',    'RET',  'revenue',         'aligned');
+
+INSERT INTO kpi.fact_entry (unit, measure, period, value)
+SELECT u.unit, u.measure, to_char(date '2025-01-01' + make_interval(months => i), 'YYYY-MM'), u.start + u.step * i + u.wave * (i * 7 % 5)
+FROM (VALUES ('RET',  'cost',          820000, 8000, 9000), ('CLD',  'cost',         610000, 6000, 7000),
+             ('RET',  'market',       9000000, 20000,   0), ('CLD',  'market',      5200000, 45000,   0),
+             ('RM-D', 'site_traffic',   40000,  900, 1500), ('RM-D', 'orders',           900,   25,   40)) AS u(unit, measure, start, step, wave),
+     generate_series(0, 23) AS i;
+INSERT INTO kpi.target_entry (unit, measure, period, value)
+SELECT u.unit, u.measure, p.period, u.value
+FROM (SELECT DISTINCT period FROM report WHERE period >= '2026-01') AS p,
+     (VALUES ('acme', 'roi', 40), ('RET', 'roi', 30), ('CLD', 'roi', 15), ('acme', 'market_share', 14), ('RET', 'market_share', 12),
+             ('CLD', 'market_share', 15), ('RM-D', 'site_traffic', 60000), ('RM-D', 'conversion_rate', 2.4)) AS u(unit, measure, value);
+
+-- Which objective each KPI serves.
+UPDATE kpi.kpi k SET objective_id = o.objective_id
+FROM kpi.objective o, kpi.measure m,
+     (VALUES ('revenue', 'grow'), ('revenue_growth', 'grow'), ('revenue_per_head', 'grow'), ('cost', 'grow'), ('roi', 'grow'), ('market_share', 'grow'), ('deals', 'grow'),
+             ('market', 'grow'), ('nps', 'delight'), ('customer_focus', 'delight'), ('defect_rate', 'deliver'), ('availability', 'deliver'), ('lead_time', 'deliver'),
+             ('training', 'learn'), ('headcount', 'learn'), ('site_traffic', 'traffic'), ('orders', 'traffic'), ('conversion_rate', 'traffic')) AS serves(measure, objective)
+WHERE m.measure_id = k.measure_id AND m.code = serves.measure AND o.code = serves.objective;
+
 COMMIT;
 
 -- A reorganisation ---------------------------------------------------------------

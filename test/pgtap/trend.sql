@@ -140,7 +140,12 @@ $$;
 SELECT is(pg_temp.forecast('revenue', '2026', 'run_rate'), '180 720 1 9 60', 'run rate of a sum');
 -- as of February 108 and 54 each: 108 + 10*54 = 648 of 720; (720 - 108)/10
 SELECT is(pg_temp.forecast('revenue', '2026', 'run_rate', '2026-02-28'), '108 648 0.9 10 61.2', 'as of a day: what ended by then');
--- the first half-year: 2 months remain... of 2026-Q2 nothing is known: a line through 40, 60, 50, 50 (January to April 2025, -14..-11)
+-- 100 in three months: 400 a year, though no month of 33.333... is exact
+SAVEPOINT thirds;
+SELECT kpi.set_fact('A', 'revenue', '2026-03', -8);
+SELECT is(pg_temp.forecast('revenue', '2026', 'run_rate'), '100 400 0.555555555556 9 68.888888888889', 'rounded once');
+ROLLBACK TO thirds;
+-- of 2026-Q2 nothing is known: a line through 40, 60, 50, 50 (January to April 2025, -14..-11)
 -- is out of the dozen months before it but for one; with the three of 2026: April 2025 50, January 60, February 48, March 72.
 -- x from -11 (April 2025) on: (-11, 50), (-2, 60), (-1, 48), (0, 72): n 4, sum x -14, y 230, xx 126, xy -550-120-48+0 = -718
 -- D = 4*126 - 196 = 308; slope (4*-718 + 14*230)/308 = 348/308; intercept (230*126 - 14*718)/308 = 18928/308

@@ -39,6 +39,35 @@ for my $case (
 # December 2026, i = 23: team t has 6 + t + 5 people, so 8 * 11 + 36 = 124; a year ends with its last month
 is( $node->safe_psql('postgres', q{SELECT actual FROM kpi.scorecard WHERE unit = 'acme' AND measure = 'headcount' AND period = '2026'}),
 	'124', 'headcount of the year is that of its end');
+# Four questions, one SELECT each.
+# Why is corporate amber?  Its scores that are below 1 are the reason, the largest gap first.
+is( $node->safe_psql('postgres', q{SELECT measure FROM kpi.explain('acme', period => '2026-Q3', max_depth => 1) WHERE depth = 1 AND shortfall > 0 ORDER BY shortfall DESC}),
+	$node->safe_psql('postgres', q{SELECT measure FROM kpi.corporate_scorecard WHERE period = '2026-Q3' AND score < 1 ORDER BY score}),
+	'why is corporate amber');
+# Which team's miss costs the corporation most?  By hand: the miss of each team from its facts, that of Cloud's times 0.6.
+is( $node->safe_psql('postgres', q{SELECT unit, trim_scale((target - actual) * path_weight) FROM kpi.drivers('acme', 'revenue', '2026-Q3')
+		WHERE measure = 'revenue' AND kpi.depth(unit) = 4 ORDER BY 2 DESC LIMIT 1}),
+	$node->safe_psql('postgres', q{SELECT unit, trim_scale(max(t.target - f.actual) * CASE WHEN unit LIKE 'acme.cloud.%' THEN 0.6 ELSE 1 END)
+		FROM (SELECT unit, sum(value) AS actual FROM kpi.fact_entry WHERE measure = 'revenue' AND period BETWEEN '2026-07' AND '2026-09' GROUP BY unit) f
+		JOIN (SELECT unit, sum(value) AS target FROM kpi.target_entry WHERE measure = 'revenue' AND period BETWEEN '2026-07' AND '2026-09' GROUP BY unit) t USING (unit)
+		GROUP BY unit ORDER BY 2 DESC LIMIT 1}),
+	'which miss costs most');
+# What must Sales North deliver per month to still make it, after September?
+is( $node->safe_psql('postgres', q{SELECT remaining, needed FROM kpi.forecast('RS-N', 'revenue', '2026', as_of => '2026-09-30')}),
+	$node->safe_psql('postgres', q{SELECT 3, kpi.exact_quotient((SELECT sum(value) FROM kpi.target_entry WHERE unit = 'acme.retail.sales.north' AND measure = 'revenue' AND period LIKE '2026-%')
+		- (SELECT sum(value) FROM kpi.fact_entry WHERE unit = 'acme.retail.sales.north' AND measure = 'revenue' AND period BETWEEN '2026-01' AND '2026-09'), 3)}),
+	'what is needed per month');
+# What did we report in March?  What was corrected since does not count.
+my $then = $node->safe_psql('postgres', q{SELECT clock_timestamp()});
+my $march = $node->safe_psql('postgres', q{SELECT actual, status FROM kpi.corporate_scorecard WHERE measure = 'revenue' AND period = '2026-03'});
+$node->safe_psql('postgres', q{SELECT kpi.set_fact('RS-N', 'revenue', '2026-03', 1)});
+is($node->safe_psql('postgres', "SELECT actual, status FROM kpi.attainment_as_known('$then', 'acme', 'revenue', '2026-03')"), $march, 'what was reported in March');
+isnt($node->safe_psql('postgres', q{SELECT actual, status FROM kpi.corporate_scorecard WHERE measure = 'revenue' AND period = '2026-03'}), $march, 'which is not what it is now');
+# From the visits of the site up to the mission.
+is( $node->safe_psql('postgres', q{SELECT DISTINCT name FROM kpi.line_of_sight('RM-D', 'site_traffic', '2026-Q3') WHERE kind = 'objective' AND objective = 'mission'}),
+	'Good things within everybody\'s reach', 'from team to mission');
+is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT perspective, ' ' ORDER BY perspective) FROM kpi.corporate_scorecard}),
+	'customer financial internal_process learning_and_growth', 'four perspectives');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM kpi.verify()'), '0', 'nothing differs from the recomputation');
 
 $node->stop;

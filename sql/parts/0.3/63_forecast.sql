@@ -302,6 +302,10 @@ BEGIN
                           ELSE 'the same base periods a year before have no actuals, or add up to 0' END END;
         ELSE
             result.expected := trim_scale(CASE
+                -- rounded once: what goes on as so far ends where it is, a sum in proportion
+                WHEN forecast_of.method = 'run_rate' AND (is_quotient OR rules.time_rollup = 'mean') THEN result.actual
+                WHEN forecast_of.method = 'run_rate' AND rules.time_rollup = 'pool' AND rules.rollup NOT IN ('min', 'max') THEN
+                    kpi.exact_quotient(total * (counted + result.remaining), counted)
                 WHEN is_quotient THEN
                     kpi.exact_quotient(CASE rules.rollup WHEN 'ratio' THEN rules.multiplier ELSE 1 END
                                        * (SELECT sum(v) FROM unnest(known || ahead) v), (SELECT sum(v) FROM unnest(weights || ahead_weights) v))
