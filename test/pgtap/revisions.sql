@@ -12,6 +12,10 @@ CREATE EXTENSION IF NOT EXISTS kpi_cascade;
 SET LOCAL search_path = public;
 SET LOCAL timezone = 'UTC';
 SELECT no_plan();
+-- tiny data many times: planning each time would cost most of the run
+ALTER FUNCTION kpi.recompute_figures(timestamptz, bigint[], date, date) SET plan_cache_mode = force_generic_plan;
+ALTER FUNCTION kpi.recompute_links(date[], kpi.recompute_kpi[]) SET plan_cache_mode = force_generic_plan;
+ALTER FUNCTION kpi.rows_as_known(timestamptz, text, text, text, boolean) SET plan_cache_mode = force_generic_plan;
 
 CREATE TEMP TABLE said (moment timestamptz, row_text jsonb);
 CREATE FUNCTION pg_temp.step(moment timestamptz, statements text) RETURNS void LANGUAGE plpgsql AS $$

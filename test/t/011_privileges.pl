@@ -173,6 +173,8 @@ UNION ALL
 SELECT 'function ' || p.oid::regprocedure FROM pg_proc p
  WHERE p.pronamespace = 'kpi'::regnamespace AND (p.provolatile = 'v' OR p.prosecdef OR p.prorettype = 'trigger'::regtype)
    AND has_function_privilege('nobody', p.oid, 'EXECUTE')
+   -- works with a key that only views have
+   AND p.oid <> 'kpi.alignment_findings(uuid)'::regprocedure
 SQL
 is(superuser($reachable), '', 'nobody gets nothing but functions that only look up');
 is(superuser(<<'SQL'), '', 'what runs with the rights of the owner has a fixed search_path');
@@ -398,6 +400,11 @@ same_rows($_, q{unit_now::text IN ('acme.sales', 'acme.sales.emea', 'acme.ops.da
 my $sales = q{SELECT actual FROM kpi.scorecard WHERE unit = 'acme.sales' AND measure = 'revenue' AND period = '2026-01'};
 works('reads_scorecard', $sales, '95', 'what is not shown is counted all the same');
 works('reads_known', $known, (try('reads_known', $now))[0], 'so are units as known at a moment');
+my $findings = q{SELECT code, unit, count(*) FROM kpi.alignment GROUP BY 1, 2 ORDER BY 1, 2};
+works('boss', 'GRANT SELECT ON kpi.alignment TO reads_known', '', 'the owner passes on kpi.alignment');
+works('reads_known', $findings, superuser(q{SELECT code, unit, count(*) FROM kpi.alignment WHERE unit_id IN (SELECT unit_id FROM kpi.unit WHERE path IN ('acme.sales', 'acme.sales.emea', 'acme.ops.dach')) GROUP BY 1, 2 ORDER BY 1, 2}),
+	'findings about units that are shown, with SELECT on the view alone');
+refused('reads_known', 'SELECT * FROM kpi.alignment_findings(gen_random_uuid())', qr/permission denied for function alignment_findings/, 'and about no others');
 works('reads_known', "SELECT count(*), max(actual) FROM ($known) k WHERE unit <@ 'acme.sales'", '3|95', 'the three of them, which in January were beneath acme.sales');
 works('boss', 'SELECT kpi.fold() \g /dev/null', '', 'a fold');
 works('reads_scorecard', $sales, '95', 'changes nothing in that');

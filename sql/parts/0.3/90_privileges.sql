@@ -61,3 +61,6 @@ GRANT EXECUTE ON FUNCTION kpi.hot_generation(), kpi.dirty_cells(uuid),
                           kpi.dirty_status(uuid, bigint, @extschema@.kpi_period),
                           kpi.dirty_tally(uuid, bigint, @extschema@.kpi_period, boolean)
    TO PUBLIC;
+
+-- Works for the view kpi.alignment only, which has the key.
+GRANT EXECUTE ON FUNCTION kpi.alignment_findings(uuid) TO PUBLIC;
