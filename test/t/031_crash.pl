@@ -23,7 +23,7 @@ my $node = PostgreSQL::Test::Cluster->new('crash');
 $node->init;
 $node->append_conf('postgresql.conf', KpiStress::configuration() . "restart_after_crash = on\n");
 $node->start;
-my $stress = KpiStress->new(node => $node, seed => $seed, seconds => 600, folder => $node->basedir . '/stress');
+my $stress = KpiStress->new(node => $node, seed => $seed, seconds => 600, folder => $node->basedir . '/stress', keep => 1);
 $stress->set_up;
 srand($seed);
 
