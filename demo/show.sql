@@ -1,33 +1,117 @@
--- The scorecards of one period, level by level:
+-- A tour of the demo: the strategy, how it stands in one period, why, and what
+-- to do about it.
 --     psql -v period=2026-08 -f demo/show.sql
+-- Each title is a question, and each query beneath it an ordinary SELECT.
 \set QUIET on
 \if :{?period}
 \else
 \set period 2026-Q3
 \endif
+SELECT left(:'period', 4) AS year, kpi.grain(:'period'::kpi_period) AS grain \gset
 \pset border 1
 \pset linestyle unicode
 \pset footer off
 \pset null '·'
 \pset numericlocale off
 
-\set columns 'unit, measure_name AS measure, trim_scale(round(actual, 2)) AS actual, trim_scale(round(target_to_date, 2)) AS target, unit_of_measure AS "in", round(100 * score, 2) AS "score %", status, round(100 * coverage) AS "known %"'
+\pset title 'What do we want, and how does it stand?  From the mission to business drivers, ':period
+WITH RECURSIVE tree AS (
+    SELECT objective_id, 0 AS depth, ARRAY[objective_id] AS place FROM kpi.objective WHERE parent_objective_id IS NULL
+    UNION ALL
+    SELECT o.objective_id, depth + 1, place || o.objective_id FROM tree JOIN kpi.objective o ON o.parent_objective_id = tree.objective_id
+)
+SELECT repeat('   ', depth) || o.name AS objective, o.kind, o.owner, round(100 * s.score, 1) AS "score %", s.status AS "worst status", s.kpis AS "KPIs"
+FROM tree
+JOIN kpi.objective o USING (objective_id)
+LEFT JOIN kpi.objective_score s ON s.objective_id = o.objective_id AND s.period = :'period'
+ORDER BY place;
+
+\pset title 'The group in four perspectives, ':period
+SELECT perspective, round(100 * score, 1) AS "score %", status AS "worst status", round(100 * coverage) AS "known %", scored_kpis || ' of ' || kpis AS "KPIs scored"
+FROM kpi.perspective_score WHERE unit = 'acme' AND period = :'period' ORDER BY perspective_no;
 
 \pset title 'Corporate scorecard, ':period
-SELECT :columns FROM kpi.corporate_scorecard WHERE period = :'period' ORDER BY unit, measure_name;
+SELECT perspective, measure_name AS "KPI", round(actual, places) AS actual, round(target_to_date, places) AS target, unit_of_measure AS "in",
+       round(100 * score, 1) AS "score %", status, round(100 * relative_change, 1) AS "change %", round(year_to_date, places) AS "year to date", round(100 * coverage) AS "known %"
+FROM kpi.corporate_scorecard, LATERAL (SELECT CASE WHEN abs(actual) < 1000 THEN 2 ELSE 0 END) AS shown (places)
+WHERE period = :'period' AND score IS NOT NULL
+ORDER BY kpi.perspective_no(perspective), measure_id;
 
-\pset title 'Business units, ':period
-SELECT :columns FROM kpi.business_unit_scorecard WHERE period = :'period' ORDER BY unit, measure_name;
+\pset title 'All units, from the group to its teams: the score of some KPIs in %, ':period
+SELECT repeat('   ', s.level_no::integer - 1) || s.unit_name AS unit, round(100 * max(s.score) FILTER (WHERE s.measure = 'revenue'), 1) AS revenue,
+       round(100 * max(s.score) FILTER (WHERE s.measure = 'deals'), 1) AS deals, round(100 * max(s.score) FILTER (WHERE s.measure = 'nps'), 1) AS nps,
+       round(100 * max(s.score) FILTER (WHERE s.measure = 'defect_rate'), 1) AS defects, round(100 * max(s.score) FILTER (WHERE s.measure = 'lead_time'), 1) AS "lead time",
+       round(100 * max(s.score) FILTER (WHERE s.measure = 'training'), 1) AS training, round(100 * max(s.score) FILTER (WHERE s.measure = 'conversion_rate'), 1) AS conversion,
+       round(100 * max(u.score), 1) AS "all its KPIs", max(u.status) AS "worst status"
+FROM kpi.scorecard s JOIN kpi.unit_score u ON u.unit_id = s.unit_id AND u.period = s.period::kpi_period
+WHERE s.period = :'period'
+GROUP BY u.unit, s.level_no, s.unit_name
+ORDER BY u.unit;
 
-\pset title 'Departments, ':period
-SELECT :columns FROM kpi.department_scorecard WHERE period = :'period' ORDER BY unit, measure_name;
+\pset title 'Why is the group amber?  Its KPIs beneath target, the largest gap first, ':period
+SELECT e.measure, e.status, round(e.actual, 2) AS actual, round(e.target, 2) AS target, round(100 * e.score, 1) AS "score %",
+       round(100 * e.shortfall, 2) AS "takes from the group's %"
+FROM kpi.explain('acme', period => :'period', max_depth => 1) AS e
+WHERE depth = 1 AND shortfall > 0 ORDER BY shortfall DESC;
 
-\pset title 'Teams, ':period
-SELECT :columns FROM kpi.team_scorecard WHERE period = :'period' ORDER BY unit, measure_name;
+\pset title 'Which team''s miss costs the group most?  Revenue, in the group''s EUR, ':period
+SELECT unit, round(actual) AS actual, round(target) AS target, path_weight AS share, round((target - coalesce(actual, 0)) * path_weight) AS "costs the group"
+FROM kpi.drivers('acme', 'revenue', :'period')
+WHERE measure = 'revenue' AND kpi.depth(unit) = 4
+ORDER BY "costs the group" DESC NULLS LAST;
 
-\pset title 'Units, ':period': their KPIs in one score'
-SELECT unit, round(100 * score, 2) AS "score %", status AS "worst status", round(100 * coverage) AS "known %", scored_kpis || ' of ' || kpis AS "KPIs scored"
-FROM kpi.unit_score WHERE period = :'period' ORDER BY kpi.unit_score.unit;
+\pset title 'What has Digital Marketing to do with it?  From the visits of the site to the mission, ':period
+WITH sight AS (SELECT * FROM kpi.line_of_sight('RM-D', 'site_traffic', :'period'))
+SELECT depth AS step, coalesce(unit::text, objective_kind) AS "where", name, contributes AS "contributes as", round(100 * score, 1) AS "score %", status, owner
+FROM sight
+WHERE way = (SELECT way FROM sight GROUP BY way HAVING bool_or(unit = 'acme') ORDER BY count(*), way LIMIT 1)    -- the shortest over the group
+ORDER BY depth;
 
-\pset title 'Differences from a recomputation out of the raw figures'
+\pset title 'Where are we going?  The group''s revenue, each ':grain' beside the one before and that of last year'
+SELECT period, round(actual) AS actual, round(100 * relative_change, 1) AS "change %", round(100 * relative_change_on_year, 1) AS "on last year %",
+       round(moving_mean) AS "mean of three", round(year_to_date) AS "year to date", round(100 * year_to_date_attainment, 1) AS "of its target %", travel
+FROM kpi.trend
+WHERE unit = 'acme' AND measure = 'revenue' AND period BETWEEN :'period'::kpi_period - 5 AND :'period' AND actual IS NOT NULL
+ORDER BY period;
+
+\pset title 'Where does the year end, and what has each remaining month to bring?  Revenue of ':year', forecast from last year''s season'
+SELECT u.name AS unit, round(f.actual) AS "so far", round(f.target) AS target, round(f.expected) AS expected, round(100 * f.expected_attainment, 1) AS "expected %",
+       f.remaining AS months, round(f.needed) AS "needed a month"
+FROM kpi.unit u
+JOIN kpi.kpi k USING (unit_id)
+JOIN kpi.measure m USING (measure_id)
+CROSS JOIN LATERAL kpi.forecast(u.path::text, 'revenue', :'year', 'seasonal') AS f
+WHERE m.code = 'revenue' AND u.level_no IN (1, 2, 4)
+ORDER BY u.path;
+
+\pset title 'Where do its targets come from?  Revenue of 2026, spread from the group over all units and months'
+SELECT repeat('   ', s.level_no::integer - 1) || s.unit_name AS unit, s.target, round(b.actual) AS "last year", round(100 * (s.target / b.actual - 1), 1) AS "more %",
+       CASE WHEN s.level_no = 1 THEN t.note END AS "rests on",
+       (SELECT string_agg(l.period::text, ', ') FROM kpi.target l WHERE l.kpi_id = s.kpi_id AND l.locked) AS "locked in"
+FROM kpi.scorecard s
+LEFT JOIN kpi.scorecard b ON b.kpi_id = s.kpi_id AND b.period = '2025'
+LEFT JOIN kpi.target t ON t.kpi_id = s.kpi_id AND t.period = '2026-01'
+WHERE s.measure = 'revenue' AND s.period = '2026'
+ORDER BY s.unit::kpi_path;
+
+\pset title 'What is still being negotiated?'
+SELECT u.path AS unit, m.code AS measure, min(t.period::text) AS "from", max(t.period::text) AS "to", t.state, max(t.value) AS "a month", max(t.proposed_by) AS "proposed by", max(t.note) AS note
+FROM kpi.target t JOIN kpi.kpi k USING (kpi_id) JOIN kpi.unit u USING (unit_id) JOIN kpi.measure m USING (measure_id)
+WHERE t.state = 'proposed'
+GROUP BY u.path, m.code, t.state ORDER BY u.path, m.code;
+
+\pset title 'Which targets were changed, and which figures corrected, and why?'
+SELECT u.path AS unit, m.code AS measure, r.period, r.old_value AS "was", r.new_value AS "is", r.reason
+FROM kpi.target_revision r JOIN kpi.kpi k USING (kpi_id) JOIN kpi.unit u USING (unit_id) JOIN kpi.measure m USING (measure_id)
+WHERE r.reason ~ 'customer' AND r.new_value <> r.old_value
+UNION ALL
+SELECT u.path, m.code, r.period, r.value, f.value, r.reason
+FROM kpi.fact_revision r LEFT JOIN kpi.fact f USING (fact_id) JOIN kpi.kpi k ON k.kpi_id = r.kpi_id JOIN kpi.unit u USING (unit_id) JOIN kpi.measure m USING (measure_id)
+ORDER BY 1, 2, 3;
+
+\pset title 'Where does the work not tie to the goals?  Without what depends on the day you look: no_data and no_target'
+SELECT severity, code, unit, measure, period, sentence
+FROM kpi.alignment WHERE code NOT IN ('no_data', 'no_target') ORDER BY severity, code, unit, period;
+
+\pset title 'Is all of that right?  Differences from a recomputation out of the raw figures'
 SELECT count(*) AS differences FROM kpi.verify();

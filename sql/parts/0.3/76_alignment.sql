@@ -152,7 +152,11 @@ BEGIN
        -- a score that the drivers make alone needs none
        AND m.result_weight <> 0
        AND k.kpi_id NOT IN (SELECT t.kpi_id FROM unnest(figures) t
-                             WHERE t.target IS NOT NULL AND t.period OPERATOR(@extschema@.=) ANY (running));
+                             WHERE t.target IS NOT NULL AND t.period OPERATOR(@extschema@.=) ANY (running))
+       -- a range or a curve does without a value
+       AND NOT EXISTS (SELECT FROM kpi.target t
+                        WHERE t.kpi_id = k.kpi_id AND m.scoring IN ('range', 'curve') AND t.period OPERATOR(@extschema@.=) ANY (running)
+                          AND (m.targets_count_from = 'proposed' OR t.state IN (m.targets_count_from, 'final')));
 
     RETURN QUERY
     SELECT 'warning', 'no_data', k.unit_id, k.kpi_id, k.objective_id, p.period, NULL::numeric,
@@ -190,13 +194,18 @@ BEGIN
               FROM goal g
               JOIN (SELECT t.kpi_id, t.period::text AS period_text FROM kpi.target t WHERE t.value IS NOT NULL) t
                 ON t.kpi_id = g.kpi_id AND t.period_text = g.period_text
-        ), compared AS (
-            SELECT p.kpi_id, p.period, p.target, count(*) AS children, count(c.target) AS with_target,
-                   trim_scale(sum(l.weight * c.target)) AS added
+        ), beneath AS (
+            SELECT p.kpi_id, p.period, p.target, l.weight, c.target AS part,
+                   max(greatest(scale(trim_scale(p.target)), scale(trim_scale(c.target)))) OVER (PARTITION BY p.kpi_id, p.period) AS places
               FROM parent p
               JOIN unnest(past) l ON l.structure_day = p.day AND l.parent_kpi_id = p.kpi_id
               LEFT JOIN goal c ON c.kpi_id = l.child_kpi_id AND c.period_text = p.period_text
-             GROUP BY p.kpi_id, p.period, p.target
+        ), compared AS (
+            -- a target of a unit of which a share flows up is rounded itself
+            SELECT b.kpi_id, b.period, b.target, count(*) AS children, count(b.part) AS with_target,
+                   trim_scale(sum(b.weight * b.part)) AS added, sum(round(b.weight * b.part, b.places)) AS rounded
+              FROM beneath b
+             GROUP BY b.kpi_id, b.period, b.target
         )
         SELECT 'warning', 'targets_do_not_add_up', k.unit_id, k.kpi_id, k.objective_id, c.period, trim_scale(c.added - c.target),
                format('The targets beneath add up to %s, %s %s than the target of %s%s.', c.added, trim_scale(abs(c.added - c.target)),
@@ -205,7 +214,7 @@ BEGIN
                NULL::bigint
           FROM compared c
           JOIN kpi.kpi k ON k.kpi_id = c.kpi_id
-         WHERE c.with_target > 0 AND c.added <> c.target;
+         WHERE c.with_target > 0 AND c.added <> c.target AND c.rounded <> c.target;
     END IF;
 
     -- ---- counted twice: from where two ways part to where they first meet again
