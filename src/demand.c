@@ -85,7 +85,7 @@ kpi_cascade_spread(KpiCascade *cascade)
 	KpiWorkEntry *entry;
 
 	kpi_cascade_expand_marks(cascade);
-	cascade->listed = kpi_works_create(cascade->context, 1024, NULL);
+	cascade->listed = kpi_works_create(cascade->context, 1024 + 8 * cascade->works->members, NULL);
 	spread.keys = palloc(sizeof(KpiWorkKey) * spread.room);
 	kpi_works_start_iterate(cascade->works, &iterator);
 	while ((entry = kpi_works_iterate(cascade->works, &iterator)) != NULL)
