@@ -115,6 +115,8 @@ typedef struct KpiCell
 {
 	bool		exists;
 	ItemPointerData tid;		/* where it was read; invalid for a new one */
+	int			generation;		/* as read; store_cells.c */
+	int			era;
 	Numeric		actual;
 	Numeric		target;
 	Numeric		attainment;
@@ -249,7 +251,7 @@ extern void kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell 
 extern Numeric kpi_store_cell_figure(const KpiCell *cell, int column);
 /* the label of the enum kpi_status with that oid */
 extern Datum kpi_store_status_datum(Oid status_type, KpiStatus status);
-#define KPI_CELL_COLUMNS	18
+#define KPI_CELL_COLUMNS	19
 #define KPI_CELL_STATUS_COLUMN	10
 
 /* counts a fold, before it writes: which generation it writes to */

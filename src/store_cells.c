@@ -17,13 +17,15 @@
  * Folds are counted in eras.  When an era ends (after ERA_FOLDS, more the
  * longer this goes on), the fold asks for the oldest transaction whose effects
  * some snapshot may not see yet.  If that one is older than the era, dead rows
- * of the era could not be removed: the next era writes changed cells to a new
- * generation.  Cells of the generation before that have not changed in this
- * fold return to generation 0, so there are never more than two to look into.
- * A cell is moved back at most once for each time it was written, which
- * bounds the cost; a key that changes in every one of n folds has left about
- * the square root of n dead rows in either generation.  Once nobody holds an
- * old snapshot, all cells return to generation 0 and stay there.
+ * of the era could not be removed, and a new era begins with a generation of
+ * its own.  A cell written for the second time in an era goes there, and stays
+ * as long as it is written in every era; others remain in generation 0.  Cells
+ * of the generation before that the fold at the turn has not written return to
+ * generation 0, so there are never more than two to look into.  A cell is
+ * moved back at most once for each two times it was written, which bounds the
+ * cost, and a key that changes in every one of n folds has left about the
+ * square root of n dead rows.  Once nobody holds an old snapshot, all cells
+ * return to generation 0 and stay there.
  *
  * All this happens inside the fold, under its lock and in its transaction: a
  * snapshot sees the state row and the cells of the same fold.  A generation
@@ -44,19 +46,19 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#define ERA_FOLDS	64
+#define ERA_FOLDS	16
 
 static const KpiPreparedLookup cell_lookup = {
-	KPI_TABLE_CELL, "cell_pkey", 3, {1, 2, 3},
+	KPI_TABLE_CELL, "cell_kpi_id_idx", 3, {1, 2, 3},
 	{BTEqualStrategyNumber, BTEqualStrategyNumber, BTEqualStrategyNumber}
 };
 static const KpiPreparedLookup cells_between = {
-	KPI_TABLE_CELL, "cell_pkey", 4, {1, 2, 3, 3},
+	KPI_TABLE_CELL, "cell_kpi_id_idx", 4, {1, 2, 3, 3},
 	{BTEqualStrategyNumber, BTEqualStrategyNumber, BTGreaterEqualStrategyNumber,
 	BTLessEqualStrategyNumber}
 };
 static const KpiPreparedLookup cells_of_kpi = {
-	KPI_TABLE_CELL, "cell_pkey", 2, {1, 2}, {BTEqualStrategyNumber, BTEqualStrategyNumber}
+	KPI_TABLE_CELL, "cell_kpi_id_idx", 2, {1, 2}, {BTEqualStrategyNumber, BTEqualStrategyNumber}
 };
 static const KpiPreparedLookup period_after = {
 	KPI_TABLE_CELL, "cell_period_idx", 2, {1, 2},
@@ -97,9 +99,9 @@ number_column(TupleTableSlot *slot, int attribute)
 
 enum {CELL_KPI_ID = 1, CELL_PERIOD, CELL_ACTUAL, CELL_TARGET, CELL_ATTAINMENT, CELL_TARGET_TO_DATE,
 	CELL_ATTAINMENT_TO_DATE, CELL_DRIVER_SCORE, CELL_SCORE, CELL_STATUS, CELL_COVERAGE, CELL_TALLY,
-	CELL_HAS_OWN, CELL_OWN, CELL_COVERAGE_SUM, CELL_LAST_ACTUAL, CELL_IS_FED, CELL_GENERATION};
+	CELL_HAS_OWN, CELL_OWN, CELL_COVERAGE_SUM, CELL_LAST_ACTUAL, CELL_IS_FED, CELL_GENERATION, CELL_ERA};
 
-StaticAssertDecl(CELL_GENERATION == KPI_CELL_COLUMNS, "every column of kpi.cell has a place");
+StaticAssertDecl(CELL_ERA == KPI_CELL_COLUMNS, "every column of kpi.cell has a place");
 
 /* the oids of the labels of kpi_status, looked up once per session and type */
 static Oid
@@ -171,6 +173,8 @@ read_cell(TupleTableSlot *slot, KpiCell *cell)
 	value = slot_getattr(slot, CELL_LAST_ACTUAL, &isnull);
 	cell->last_actual = isnull ? KPI_PERIOD_NONE : DatumGetKpiPeriod(value);
 	cell->is_fed = DatumGetBool(slot_getattr(slot, CELL_IS_FED, &isnull));
+	cell->generation = DatumGetInt32(slot_getattr(slot, CELL_GENERATION, &isnull));
+	cell->era = DatumGetInt32(slot_getattr(slot, CELL_ERA, &isnull));
 }
 
 bool
@@ -326,6 +330,7 @@ kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell *cell, Oid s
 	nulls[CELL_LAST_ACTUAL - 1] = cell->last_actual == KPI_PERIOD_NONE;
 	values[CELL_IS_FED - 1] = BoolGetDatum(cell->is_fed);
 	values[CELL_GENERATION - 1] = Int32GetDatum(0);
+	values[CELL_ERA - 1] = Int32GetDatum(0);
 }
 
 Numeric
@@ -384,8 +389,14 @@ kpi_store_write_cell(KpiStore *store, int64 kpi_id, KpiPeriod period, const KpiC
 						  TupleDescAttr(RelationGetDescr(relation), CELL_STATUS - 1)->atttypid,
 						  values, nulls);
 	/* a new cell has no dead rows */
-	if (exists)
-		values[CELL_GENERATION - 1] = Int32GetDatum(kpi_store_written_generation(store));
+	if (exists && kpi_store_written_generation(store) != 0)
+	{
+		int			era = kpi_store_written_generation(store);
+
+		if (old->era == era || old->generation != 0)
+			values[CELL_GENERATION - 1] = Int32GetDatum(era);
+		values[CELL_ERA - 1] = Int32GetDatum(era);
+	}
 	tuple = heap_form_tuple(RelationGetDescr(relation), values, nulls);
 	if (exists)
 	{

@@ -212,13 +212,13 @@ ok($node->wait_for_log(qr/no worker in database "c"/, $offset), 'dropped by forc
 
 # ---- folds that fail ----
 $offset = log_end();
-sql('a', 'ALTER INDEX kpi.cell_pkey RENAME TO elsewhere');
+sql('a', 'ALTER INDEX kpi.cell_kpi_id_idx RENAME TO elsewhere');
 $trickle->query(insert(2, 1));
-ok($node->wait_for_log(qr/WARNING:  kpi_cascade worker could not fold in database "a": relation "kpi.cell_pkey" does not exist/, $offset), 'a fold that fails is logged');
+ok($node->wait_for_log(qr/WARNING:  kpi_cascade worker could not fold in database "a": relation "kpi.cell_kpi_id_idx" does not exist/, $offset), 'a fold that fails is logged');
 $trickle->query(insert(2, 1));
 sleep 4;
 is(logged($offset, 'could not fold'), 1, 'once');
-sql('a', 'ALTER INDEX kpi.elsewhere RENAME TO cell_pkey');
+sql('a', 'ALTER INDEX kpi.elsewhere RENAME TO cell_kpi_id_idx');
 drained('a', 'and tried again');
 is(logged($offset, 'folds again in database "a"'), 1, 'with a line in the log');
 is(actual('a'), 383, 'nothing is lost');

@@ -4,9 +4,16 @@
 -- Cells that are written often while an old snapshot keeps their dead versions
 -- from being removed get a generation of their own; see src/store_cells.c.
 -- Each cell has one row, in generation 0 or in the one that kpi.fold_state names.
-ALTER TABLE kpi.cell ADD COLUMN generation integer NOT NULL DEFAULT 0;
+ALTER TABLE kpi.cell
+    ADD COLUMN generation integer NOT NULL DEFAULT 0,
+    ADD COLUMN era integer NOT NULL DEFAULT 0;
 COMMENT ON COLUMN kpi.cell.generation IS '0, or for a cell written often beside an old snapshot the generation that keeps its dead versions out of the way';
-ALTER TABLE kpi.cell DROP CONSTRAINT cell_pkey, ADD CONSTRAINT cell_pkey PRIMARY KEY (kpi_id, generation, period);
+COMMENT ON COLUMN kpi.cell.era IS 'The stretch of folds beside an old snapshot in which the cell was last written; 0 for none';
+-- Not unique: a unique index looks at every dead version of a key again when
+-- a new one comes.  That a cell has one row is the fold's business, and
+-- kpi.verify() tells.
+ALTER TABLE kpi.cell DROP CONSTRAINT cell_pkey;
+CREATE INDEX cell_kpi_id_idx ON kpi.cell (kpi_id, generation, period);
 DROP INDEX kpi.cell_period_idx;
 CREATE INDEX cell_period_idx ON kpi.cell (generation, period);
 
