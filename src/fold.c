@@ -328,6 +328,13 @@ fold_under(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 
 		if (part.cut != 0)
 			look_again_later(cascade);
+		/* TRUNCATE takes away facts that an older snapshot does not see, but not their changes */
+		if (part.own_everything && IsolationUsesXactSnapshot() &&
+			snapshot == GetTransactionSnapshot())
+		{
+			everything.since = DATEVAL_NOBEGIN;
+			kpi_store_append(&everything, 1);
+		}
 		if (state.exists && state.own == own)
 			part.own_upto = Max(part.own_upto, state.upto);
 		state.own = own;

@@ -172,6 +172,7 @@ typedef struct KpiPendingPart
 {
 	List	   *rows;			/* KpiPending */
 	int64		own_upto;		/* the highest seq among the rows of transaction own; 0: none */
+	bool		own_everything; /* is a change of everything among the own rows? */
 	uint64		cut;			/* rows of transactions from this one on are left; 0: none are */
 } KpiPendingPart;
 extern void kpi_store_take_pending(KpiStore *store, const KpiFoldState *state, uint64 own,

@@ -427,6 +427,7 @@ kpi_store_take_pending(KpiStore *store, const KpiFoldState *state, uint64 own, i
 	int64		n = 0;
 	PendingScan scan;
 	TupleTableSlot *slot;
+	KpiPending *row;
 
 	memset(part, 0, sizeof(KpiPendingPart));
 	scan_pending(store, state, &scan);
@@ -451,9 +452,13 @@ kpi_store_take_pending(KpiStore *store, const KpiFoldState *state, uint64 own, i
 		/* a transaction is taken as a whole */
 		if (is_since_xmax(&scan))
 			last_taken = scan.xid;
+		row = read_pending(slot);
 		if (scan.xid == own)
+		{
 			part->own_upto = Max(part->own_upto, scan.seq);
-		part->rows = lappend(part->rows, read_pending(slot));
+			part->own_everything |= row->kind == KPI_PENDING_EVERYTHING;
+		}
+		part->rows = lappend(part->rows, row);
 		n++;
 	}
 }
