@@ -48,16 +48,19 @@ WHERE s.period = :'period'
 GROUP BY u.unit, s.level_no, s.unit_name
 ORDER BY u.unit;
 
-\pset title 'Why is the group amber?  Its KPIs beneath target, the largest gap first, ':period
-SELECT e.measure, e.status, round(e.actual, 2) AS actual, round(e.target, 2) AS target, round(100 * e.score, 1) AS "score %",
+\pset title 'What keeps the group from green?  Its KPIs beneath target, the largest gap first, ':period
+SELECT a.measure_name AS "KPI", e.status, round(a.actual, 2) AS actual, round(a.target_to_date, 2) AS target, round(100 * e.score, 1) AS "score %",
        round(100 * e.shortfall, 2) AS "takes from the group's %"
 FROM kpi.explain('acme', period => :'period', max_depth => 1) AS e
-WHERE depth = 1 AND shortfall > 0 ORDER BY shortfall DESC;
+JOIN kpi.attainment a ON a.unit = e.unit AND a.measure = e.measure AND a.period = e.period
+WHERE e.depth = 1 AND e.shortfall > 0 ORDER BY e.shortfall DESC;
 
 \pset title 'Which team''s miss costs the group most?  Revenue, in the group''s EUR, ':period
-SELECT unit, round(actual) AS actual, round(target) AS target, path_weight AS share, round((target - coalesce(actual, 0)) * path_weight) AS "costs the group"
-FROM kpi.drivers('acme', 'revenue', :'period')
-WHERE measure = 'revenue' AND kpi.depth(unit) = 4
+SELECT a.unit_name AS team, round(a.actual) AS actual, round(a.target_to_date) AS target, d.path_weight AS share,
+       round((a.target_to_date - coalesce(a.actual, 0)) * d.path_weight) AS "costs the group"
+FROM kpi.drivers('acme', 'revenue', :'period') AS d
+JOIN kpi.attainment a USING (kpi_id, period)
+WHERE d.measure = 'revenue' AND a.level_no = 4
 ORDER BY "costs the group" DESC NULLS LAST;
 
 \pset title 'What has Digital Marketing to do with it?  From the visits of the site to the mission, ':period
