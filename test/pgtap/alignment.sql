@@ -82,6 +82,18 @@ SELECT is((SELECT sentence FROM kpi.alignment), NULL, 'no finding, no sentence')
 -- half of b's 40 flows up since this month: 60 + 20
 SELECT pg_temp.appears($$SELECT kpi.set_share('co.b', 0.5, kpi.first_day(current_setting('kpi_test.running')::kpi_period))$$, '{warning targets_do_not_add_up co revenue running -20}',
                        $$SELECT kpi.set_share('co.b', 1, kpi.first_day(current_setting('kpi_test.running')::kpi_period))$$, 'shares count');
+-- 0.6 * 67 = 40.2 is the 40 that is missing of 100, to the places of the targets: nobody could have given b 66.666...; 0.6 * 68 = 40.8 is not
+SELECT pg_temp.appears($$SELECT kpi.set_share('co.b', 0.6, kpi.first_day(current_setting('kpi_test.running')::kpi_period)); SELECT kpi.set_target('co.b', 'revenue', current_setting('kpi_test.running'), 67)$$, '{}',
+                       $$SELECT kpi.set_share('co.b', 1, kpi.first_day(current_setting('kpi_test.running')::kpi_period)); SELECT kpi.set_target('co.b', 'revenue', current_setting('kpi_test.running'), 40)$$, 'a target rounded beneath a share adds up');
+SELECT pg_temp.appears($$SELECT kpi.set_share('co.b', 0.6, kpi.first_day(current_setting('kpi_test.running')::kpi_period)); SELECT kpi.set_target('co.b', 'revenue', current_setting('kpi_test.running'), 68)$$, '{warning targets_do_not_add_up co revenue running 0.8}',
+                       $$SELECT kpi.set_share('co.b', 1, kpi.first_day(current_setting('kpi_test.running')::kpi_period)); SELECT kpi.set_target('co.b', 'revenue', current_setting('kpi_test.running'), 40)$$, 'but one that is off by more does not');
+-- a range is a target without a value
+SELECT pg_temp.appears($$INSERT INTO kpi.measure (code, scoring) VALUES ('heads', 'range');
+                         INSERT INTO kpi.kpi (unit_id, measure_id, owner, objective_id) SELECT kpi.unit_id('co'), measure_id, 'olga', (SELECT objective_id FROM kpi.objective WHERE code = 'grow') FROM kpi.measure WHERE code = 'heads';
+                         INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('co', 'heads', current_setting('kpi_test.closed'), 5)$$, '{warning no_target co heads running -}',
+                       $$INSERT INTO kpi.target_entry (unit, measure, period, low) VALUES ('co', 'heads', current_setting('kpi_test.running'), 4)$$, 'a range is a target');
+SELECT pg_temp.appears($$UPDATE kpi.measure SET targets_count_from = 'agreed' WHERE code = 'heads'; UPDATE kpi.target SET state = 'proposed' WHERE low = 4$$, '{warning no_target co heads running -}',
+                       $$DELETE FROM kpi.fact WHERE value = 5; DELETE FROM kpi.kpi WHERE measure_id = (SELECT measure_id FROM kpi.measure WHERE code = 'heads'); DELETE FROM kpi.measure WHERE code = 'heads'$$, 'where it counts');
 -- a quarter's target of the parent against months of the children, long ago
 SELECT pg_temp.appears($$INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('co.a', 'revenue', '2001-Q1', 31), ('co.a.x', 'revenue', '2001-01', 10), ('co.a.x', 'revenue', '2001-02', 10), ('co.a.x', 'revenue', '2001-03', 10)$$,
                        '{warning targets_do_not_add_up co.a revenue 2001-Q1 -1}', $$DELETE FROM kpi.target WHERE period < '2002' AND kpi.last_day(period) < '2002-01-01'$$, 'derived targets of the children count');
