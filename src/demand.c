@@ -156,39 +156,49 @@ demand_children(KpiCascade *cascade, int kpi, KpiPeriod period)
 	}
 }
 
-/* the base periods inside a coarser one */
-static void
+/* the base periods inside a coarser one; are any listed? */
+static bool
 demand_bases(KpiCascade *cascade, int kpi, KpiPeriod period, bool tell)
 {
 	const KpiMeasure *measure = kpi_graph_kpi(cascade->graph, kpi)->measure;
+	bool		any = false;
 
 	KPI_FOREACH_BASE(measure, inside, period)
 	{
 		KpiWork    *base = demand_listed(cascade, kpi, inside, false);
 
+		any |= base != NULL;
 		if (base != NULL && tell)
 			kpi_cascade_tell_coarser(cascade, base, period);
 	}
+	return any;
 }
 
-/* what a growth KPI compares, over its growth link */
+/*
+ * What a growth KPI compares, over its growth link.  The child tells its parent
+ * in the same period only, so the growth of a later one is looked at again
+ * wherever something it compares is listed, as a fold does.
+ */
 static void
 demand_growth(KpiCascade *cascade, int kpi, KpiPeriod period, bool base)
 {
 	const KpiEpoch *epoch = kpi_graph_epoch(cascade->graph, kpi_period_last_day(period));
 	int			child = kpi_growing_child(epoch, &epoch->nodes[kpi]);
 	KpiPeriod	year_before = kpi_period_year_before(period);
+	bool		any;
 
 	if (child < 0)
 		return;
 	if (base)
-		(void) demand_listed(cascade, child, year_before, false);
+		any = demand_listed(cascade, child, year_before, false) != NULL;
 	else
 	{
-		demand_bases(cascade, child, period, false);
+		any = demand_bases(cascade, child, period, false);
 		if (year_before != KPI_PERIOD_NONE)
-			demand_bases(cascade, child, year_before, false);
+			any |= demand_bases(cascade, child, year_before, false);
 	}
+	if (any)
+		kpi_cascade_enqueue_to_gather(cascade, kpi_cascade_work(cascade, kpi, period));
 }
 
 static KpiWork *
@@ -208,7 +218,7 @@ demand(KpiCascade *cascade, int kpi, KpiPeriod period, bool fully)
 	CHECK_FOR_INTERRUPTS();
 	demand_children(cascade, kpi, period);
 	if (!base && kpi_cascade_has_period(measure, period))
-		demand_bases(cascade, kpi, period, true);
+		(void) demand_bases(cascade, kpi, period, true);
 	if (kpi_graph_epoch(cascade->graph, kpi_period_last_day(period))->nodes[kpi].is_growth)
 		demand_growth(cascade, kpi, period, base);
 
