@@ -391,6 +391,8 @@ kpi_cascade_evaluate(KpiCascade *cascade, KpiWork *work, bool fully)
 	const KpiNode *node = &epoch->nodes[work->key.kpi];
 
 	cascade->evaluated++;
+	if (work->unread)
+		(void) kpi_cascade_work(cascade, work->key.kpi, period);
 	if (!node->alive || !kpi_cascade_has_period(kpi->measure, period))
 	{
 		memset(&work->now, 0, sizeof(KpiCell));

@@ -234,7 +234,7 @@ add_facts(KpiCascade *cascade, int kpi, const KpiPending *change)
 		mark_facts(cascade, kpi, change->period);
 		return;
 	}
-	work = kpi_cascade_work(cascade, kpi, change->period);
+	work = kpi_cascade_note(cascade, kpi, change->period);
 	old = MemoryContextSwitchTo(cascade->context);
 	if (change->kind == KPI_PENDING_ADDED)
 		add_tally(&work->has_added, &work->added, &change->delta);

@@ -15,6 +15,12 @@
  *
  * What is demanded only to hand on a tally needs no targets and no score.  A
  * cell listed that turns out not to change keeps the figures it has.
+ *
+ * A figure at the top with many small changes far beneath is what is read most
+ * often.  Where facts were only added, all links on the way hand on values, and
+ * the cell's coverage is 1, so that nothing beneath can become known that was
+ * not, the tallies added beneath it, times the weights of the links, are its
+ * own difference: the cells between need not be brought in at all.
  */
 #include "postgres.h"
 
@@ -229,6 +235,129 @@ demand(KpiCascade *cascade, int kpi, KpiPeriod period, bool fully)
 	return work;
 }
 
+/* ------------------------------------------------------------------------
+ * What was added beneath
+ * ------------------------------------------------------------------------ */
+
+typedef struct Added
+{
+	KpiCascade *cascade;
+	bool		has_sum;
+	KpiTally	sum;
+	int64		visits;			/* many ways to one cell are left to the other procedure */
+} Added;
+
+static void
+add_scaled(Added *added, const KpiTally *part, Numeric weight)
+{
+	KpiTally	scaled;
+
+	kpi_tally_copy(&scaled, part);
+	if (weight != NULL)
+		kpi_tally_scale(&scaled, weight);
+	if (added->has_sum)
+		kpi_tally_merge(&added->sum, &scaled);
+	else
+		added->sum = scaled;
+	added->has_sum = true;
+}
+
+/* adds what was added at and beneath a cell; false where more than that happened */
+static bool
+add_beneath(Added *added, int kpi, KpiPeriod period, Numeric weight)
+{
+	KpiCascade *cascade = added->cascade;
+	DateADT		day = kpi_period_last_day(period);
+	const KpiMeasure *measure = kpi_graph_kpi(cascade->graph, kpi)->measure;
+	const KpiEpoch *epoch = kpi_graph_epoch(cascade->graph, day);
+	const KpiNode *node = &epoch->nodes[kpi];
+	const KpiWork *work = kpi_cascade_find(cascade, kpi, period);
+
+	check_stack_depth();
+	if (++added->visits > 4 * (int64) cascade->listed->members ||
+		!node->alive || kpi_period_grain(period) != measure->grain ||
+		node->has_ratio_links || !kpi_takes_differences(measure, node, period))
+		return false;
+	if (work != NULL)
+	{
+		if (work->gather || work->read_facts || work->has_removed)
+			return false;
+		if (work->has_added)
+			add_scaled(added, &work->added, weight);
+	}
+	/* epochs stay: all of this is in one period */
+	for (int i = node->first_down; i < node->first_down + node->n_down; i++)
+	{
+		const KpiEdge *edge = &epoch->edges[i];
+		KpiWorkKey	key = {edge->child, period};
+		Numeric		way = weight;
+
+		if (kpi_works_lookup(cascade->listed, key) == NULL)
+			continue;
+		if (edge->contributes != KPI_LINK_VALUE)
+			return false;
+		if (!edge->plain)
+			way = weight ? kpi_number_multiply(weight, edge->weight) : edge->weight;
+		if (!add_beneath(added, edge->child, period, way))
+			return false;
+	}
+	return true;
+}
+
+/* is a tally of the measure without an actual impossible? */
+static bool
+always_has_actual(const KpiMeasure *measure)
+{
+	return measure->rollup != KPI_ROLLUP_RATIO && measure->rollup != KPI_ROLLUP_WEIGHTED_MEAN;
+}
+
+/* brings the cell up to date by what was added beneath it, if that is all */
+static bool
+take_what_was_added(KpiCascade *cascade, int kpi, KpiPeriod period)
+{
+	KpiWork    *work = kpi_cascade_find(cascade, kpi, period);
+	const KpiMeasure *measure = kpi_graph_kpi(cascade->graph, kpi)->measure;
+	const KpiNode *node = &kpi_graph_epoch(cascade->graph, kpi_period_last_day(period))->nodes[kpi];
+	Added		added = {.cascade = cascade};
+
+	if (work != NULL && (work->done || work->queued))
+		return false;
+	if (!node->alive || !kpi_cascade_has_period(measure, period))
+		return false;
+	if (kpi_period_grain(period) == measure->grain)
+	{
+		if (!add_beneath(&added, kpi, period, NULL))
+			return false;
+	}
+	else
+	{
+		if (kpi_takes_links(measure, node, period) || !always_has_actual(measure) ||
+			!kpi_takes_differences(measure, node, period))
+			return false;
+		KPI_FOREACH_BASE(measure, inside, period)
+		{
+			KpiWorkKey	key = {kpi, inside};
+
+			if (kpi_works_lookup(cascade->listed, key) != NULL &&
+				!add_beneath(&added, kpi, inside, NULL))
+				return false;
+		}
+	}
+	work = kpi_cascade_work(cascade, kpi, period);
+	if (!work->old->exists || !work->now.has_tally || !work->now.is_fed ||
+		kpi_number_compare(work->now.coverage, kpi_number_from_int(1)) != 0)
+		return false;
+	if (added.has_sum)
+	{
+		kpi_tally_merge(&work->now.tally, &added.sum);
+		kpi_cascade_enqueue(cascade, work);
+		kpi_cascade_evaluate(cascade, work, true);
+	}
+	work->done = true;
+	MemoryContextReset(cascade->scratch);
+	return true;
+}
+
 const KpiCell *
 kpi_cascade_evaluated_cell(const KpiCascade *cascade, int64 kpi_id, KpiPeriod period)
 {
@@ -246,6 +375,8 @@ kpi_cascade_demand(KpiCascade *cascade, KpiStore *store, int64 kpi_id, KpiPeriod
 	KpiWork    *work;
 
 	cascade->store = store;
+	if (kpi >= 0 && kpi_cascade_lists(cascade, kpi_id, period))
+		(void) take_what_was_added(cascade, kpi, period);
 	work = demand_listed(cascade, kpi, period, true);
 	cascade->store = NULL;
 	MemoryContextSwitchTo(old);

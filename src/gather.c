@@ -216,6 +216,8 @@ cell_if_any(KpiCascade *cascade, int kpi, KpiPeriod period)
 {
 	KpiWork    *work = kpi_cascade_find(cascade, kpi, period);
 
+	if (work != NULL && work->unread)
+		work = kpi_cascade_work(cascade, kpi, period);
 	return work != NULL && work->now.exists ? &work->now : NULL;
 }
 

@@ -115,9 +115,20 @@ bring_in(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *cell)
 	bool		found;
 	KpiWork    *work = find_or_make(cascade, kpi_graph_find(cascade->graph, kpi_id), period, &found);
 
-	if (found)
+	if (found && !work->unread)
 		return;
+	work->unread = false;
 	keep_old(work, cell);
+}
+
+KpiWork *
+kpi_cascade_note(KpiCascade *cascade, int kpi, KpiPeriod period)
+{
+	bool		found;
+	KpiWork    *work = find_or_make(cascade, kpi, period, &found);
+
+	work->unread |= !found;
+	return work;
 }
 
 /* the cell in work, brought in from the table if it is not there yet */
@@ -130,7 +141,10 @@ kpi_cascade_work(KpiCascade *cascade, int kpi, KpiPeriod period)
 	KpiCell		cell;
 	MemoryContext old;
 
-	if (found || cascade->complete || cascade->complete_kpis[kpi])
+	if (found && !work->unread)
+		return work;
+	work->unread = false;
+	if (cascade->complete || cascade->complete_kpis[kpi])
 		return work;
 	kpi_id = kpi_graph_kpi(cascade->graph, kpi)->kpi_id;
 	old = MemoryContextSwitchTo(cascade->context);

@@ -27,6 +27,7 @@ typedef struct KpiWork
 	bool		queued;
 	bool		done;
 	bool		changed;
+	bool		unread;			/* noted, but not brought in from the table yet */
 	bool		partly;			/* done, but for targets, attainment and score */
 	bool		gather;			/* differences do not suffice */
 	bool		read_facts;		/* the facts have to be read again */
@@ -95,6 +96,8 @@ struct KpiCascade
 
 /* works.c */
 extern KpiWork *kpi_cascade_find(KpiCascade *cascade, int kpi, KpiPeriod period);
+/* the same, not brought in: to take note of changes */
+extern KpiWork *kpi_cascade_note(KpiCascade *cascade, int kpi, KpiPeriod period);
 extern KpiWork *kpi_cascade_work(KpiCascade *cascade, int kpi, KpiPeriod period);
 /* brings in the stored cells of a KPI between two periods (NONE: all of them) */
 extern void kpi_cascade_bring_in(KpiCascade *cascade, int kpi, KpiPeriod first, KpiPeriod last);
