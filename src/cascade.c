@@ -27,7 +27,6 @@
 #include "postgres.h"
 
 #include "cascade.h"
-#include "lib/pairingheap.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "works.h"
@@ -327,33 +326,33 @@ settle_own(KpiCascade *cascade, KpiWork *work, const KpiNode *node)
 	KpiTally	before = cell->own;
 	bool		had = cell->has_own;
 
-	if (!work->read_facts && !work->has_added && !work->has_removed)
+	if (!work->read_facts && work->added == NULL && work->removed == NULL)
 		return;
 	if (!work->read_facts)
 	{
 		if (had)
 			kpi_tally_copy(&cell->own, &before);
-		else if (work->has_added)
-			cell->own = work->added;
+		else if (work->added != NULL)
+			cell->own = *work->added;
 		else
 			kpi_tally_init(&cell->own);
-		if (had && work->has_added)
-			kpi_tally_merge(&cell->own, &work->added);
+		if (had && work->added != NULL)
+			kpi_tally_merge(&cell->own, work->added);
 		cell->has_own = true;
-		if (work->has_removed)
+		if (work->removed != NULL)
 		{
 			Numeric		minimum = cell->own.minimum;
 			Numeric		maximum = cell->own.maximum;
 
 			/* a removed extreme, and so the removal of the last fact, needs a look at the rest */
-			if (minimum == NULL || kpi_number_compare(work->removed.minimum, minimum) <= 0 ||
-				kpi_number_compare(work->removed.maximum, maximum) >= 0)
+			if (minimum == NULL || kpi_number_compare(work->removed->minimum, minimum) <= 0 ||
+				kpi_number_compare(work->removed->maximum, maximum) >= 0)
 				work->read_facts = true;
 			else
 			{
 				minimum = kpi_number_copy(minimum);
 				maximum = kpi_number_copy(maximum);
-				kpi_tally_subtract(&cell->own, &work->removed);
+				kpi_tally_subtract(&cell->own, work->removed);
 				cell->own.minimum = minimum;
 				cell->own.maximum = maximum;
 				cell->own.extremes_unknown = false;
@@ -424,11 +423,11 @@ kpi_cascade_complete_work(KpiCascade *cascade, KpiWork *work)
 void
 kpi_cascade_run(KpiCascade *cascade)
 {
+	KpiWork    *work;
+
 	kpi_cascade_expand_marks(cascade);
-	while (!pairingheap_is_empty(cascade->queue))
+	while ((work = kpi_cascade_dequeue(cascade)) != NULL)
 	{
-		KpiWork    *work = pairingheap_container(KpiWork, node,
-												 pairingheap_remove_first(cascade->queue));
 		MemoryContext old = MemoryContextSwitchTo(cascade->context);
 
 		CHECK_FOR_INTERRUPTS();

@@ -212,13 +212,15 @@ mark_own(KpiCascade *cascade, int kpi)
 }
 
 static void
-add_tally(bool *has_sum, KpiTally *sum, const KpiTally *part)
+add_tally(KpiTally **sum, const KpiTally *part)
 {
-	if (*has_sum)
-		kpi_tally_merge(sum, part);
+	if (*sum != NULL)
+		kpi_tally_merge(*sum, part);
 	else
-		kpi_tally_copy(sum, part);
-	*has_sum = true;
+	{
+		*sum = palloc(sizeof(KpiTally));
+		kpi_tally_copy(*sum, part);
+	}
 }
 
 static void
@@ -237,9 +239,9 @@ add_facts(KpiCascade *cascade, int kpi, const KpiPending *change)
 	work = kpi_cascade_note(cascade, kpi, change->period);
 	old = MemoryContextSwitchTo(cascade->context);
 	if (change->kind == KPI_PENDING_ADDED)
-		add_tally(&work->has_added, &work->added, &change->delta);
+		add_tally(&work->added, &change->delta);
 	else
-		add_tally(&work->has_removed, &work->removed, &change->delta);
+		add_tally(&work->removed, &change->delta);
 	MemoryContextSwitchTo(old);
 	kpi_cascade_enqueue(cascade, work);
 }
@@ -328,10 +330,12 @@ start_from_fact(void *context, int64 kpi_id, KpiPeriod period, Numeric value, Nu
 		return;
 	work = kpi_cascade_work(cascade, kpi, period);
 	old = MemoryContextSwitchTo(cascade->context);
-	if (!work->has_added)
-		kpi_tally_init(&work->added);
-	work->has_added = true;
-	kpi_tally_observe(&work->added, value, weight);
+	if (work->added == NULL)
+	{
+		work->added = palloc(sizeof(KpiTally));
+		kpi_tally_init(work->added);
+	}
+	kpi_tally_observe(work->added, value, weight);
 	MemoryContextSwitchTo(old);
 	kpi_cascade_enqueue(cascade, work);
 }
@@ -341,8 +345,7 @@ void
 kpi_cascade_start_over(KpiCascade *cascade)
 {
 	cascade->complete = true;
-	pairingheap_reset(cascade->queue);
-	kpi_works_reset(cascade->works);
+	kpi_cascade_reset_works(cascade);
 	cascade->lost_kpis = NIL;
 	cascade->unit_marks = NIL;
 	cascade->marked = NULL;

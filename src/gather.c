@@ -437,36 +437,21 @@ kpi_gather(KpiCascade *cascade, KpiWork *work, const KpiEpoch *epoch)
 static KpiTargetSet *
 targets_of(KpiCascade *cascade, int kpi)
 {
-	typedef struct Entry
-	{
-		int			kpi;
-		KpiTargetSet set;
-	} Entry;
-	Entry	   *entry;
-	bool		found;
+	KpiTargetSet *set = cascade->targets[kpi];
 
-	if (cascade->targets == NULL)
-	{
-		HASHCTL		control = {0};
-
-		control.keysize = sizeof(int);
-		control.entrysize = sizeof(Entry);
-		control.hcxt = cascade->context;
-		cascade->targets = hash_create("kpi_cascade targets", 64, &control,
-									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	entry = hash_search(cascade->targets, &kpi, HASH_ENTER, &found);
-	if (!found)
+	if (set == NULL)
 	{
 		const KpiKpi *row = kpi_graph_kpi(cascade->graph, kpi);
 		MemoryContext old = MemoryContextSwitchTo(cascade->context);
 
-		kpi_store_targets(cascade->store, row, &entry->set);
-		entry->set.alive_from = row->alive_from;
-		entry->set.alive_to = row->alive_to;
+		set = palloc(sizeof(KpiTargetSet));
+		kpi_store_targets(cascade->store, row, set);
+		set->alive_from = row->alive_from;
+		set->alive_to = row->alive_to;
+		cascade->targets[kpi] = set;
 		MemoryContextSwitchTo(old);
 	}
-	return &entry->set;
+	return set;
 }
 
 static Numeric

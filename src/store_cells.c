@@ -409,7 +409,7 @@ kpi_store_write_cell(KpiStore *store, int64 kpi_id, KpiPeriod period, const KpiC
 
 		if (new_cells->tuples == NULL)
 		{
-			new_cells->room = 1000;
+			new_cells->room = 10000;
 			new_cells->tuples = palloc(sizeof(HeapTuple) * new_cells->room);
 		}
 		new_cells->tuples[new_cells->n++] = tuple;

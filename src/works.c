@@ -22,11 +22,11 @@
 static const KpiCell no_cell;
 
 static int
-compare_works(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+compare_buckets(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
-	const KpiWork *x = pairingheap_const_container(KpiWork, node, a);
-	const KpiWork *y = pairingheap_const_container(KpiWork, node, b);
-	int			order = kpi_period_compare(x->key.period, y->key.period);
+	const KpiBucket *x = pairingheap_const_container(KpiBucket, node, a);
+	const KpiBucket *y = pairingheap_const_container(KpiBucket, node, b);
+	int			order = kpi_period_compare(x->period, y->period);
 
 	/* the heap hands out the greatest first */
 	return order != 0 ? -order : y->level - x->level;
@@ -51,9 +51,12 @@ kpi_cascade_begin_on(KpiStore *store, KpiGraph *graph)
 	cascade->scratch = AllocSetContextCreate(context, "kpi_cascade cell", ALLOCSET_DEFAULT_SIZES);
 	cascade->store = store;
 	cascade->graph = graph;
-	cascade->queue = pairingheap_allocate(compare_works, NULL);
+	cascade->queue = pairingheap_allocate(compare_buckets, NULL);
+	cascade->buckets = kpi_buckets_create(context, 64, NULL);
 	cascade->works = kpi_works_create(context, 256, NULL);
 	n = kpi_graph_size(cascade->graph);
+	cascade->works_of_kpi = palloc0(sizeof(KpiWork *) * (n + 1));
+	cascade->targets = palloc0(sizeof(KpiTargetSet *) * (n + 1));
 	cascade->complete_kpis = palloc0(sizeof(bool) * (n + 1));
 	cascade->misses = palloc0(n + 1);
 	MemoryContextSwitchTo(old);
@@ -92,6 +95,29 @@ kpi_cascade_find(KpiCascade *cascade, int kpi, KpiPeriod period)
 	return entry ? entry->work : NULL;
 }
 
+/* as many as fill an allocation without waste */
+#define WORKS_AT_A_TIME	(8192 / sizeof(KpiWork))
+
+static KpiWork *
+make_work(KpiCascade *cascade, KpiWorkKey key)
+{
+	KpiWork    *work;
+
+	if (cascade->n_spare == 0)
+	{
+		cascade->n_spare = WORKS_AT_A_TIME;
+		cascade->spare_works = MemoryContextAllocZero(cascade->context,
+													  sizeof(KpiWork) * WORKS_AT_A_TIME);
+	}
+	cascade->n_spare--;
+	work = cascade->spare_works++;
+	work->key = key;
+	work->old = &no_cell;
+	work->next_of_kpi = cascade->works_of_kpi[key.kpi];
+	cascade->works_of_kpi[key.kpi] = work;
+	return work;
+}
+
 /* the cell in work; sets found, or makes an empty one */
 static KpiWork *
 find_or_make(KpiCascade *cascade, int kpi, KpiPeriod period, bool *found)
@@ -100,11 +126,7 @@ find_or_make(KpiCascade *cascade, int kpi, KpiPeriod period, bool *found)
 	KpiWorkEntry *entry = kpi_works_insert(cascade->works, key, found);
 
 	if (!*found)
-	{
-		entry->work = MemoryContextAllocZero(cascade->context, sizeof(KpiWork));
-		entry->work->key = key;
-		entry->work->old = &no_cell;
-	}
+		entry->work = make_work(cascade, key);
 	return entry->work;
 }
 
@@ -182,17 +204,68 @@ kpi_cascade_has_period(const KpiMeasure *measure, KpiPeriod period)
 	return grain == measure->grain || kpi_grain_rolls_up_to(measure->grain, grain);
 }
 
+static KpiBucket *
+bucket_of(KpiCascade *cascade, KpiPeriod period, int level)
+{
+	KpiBucketKey key = {period, level};
+	KpiBucket  *last = cascade->last_bucket;
+	KpiBucketEntry *entry;
+	bool		found;
+
+	if (last != NULL && last->period == period && last->level == level)
+		return last;
+	entry = kpi_buckets_insert(cascade->buckets, key, &found);
+	if (!found)
+	{
+		entry->bucket = MemoryContextAllocZero(cascade->context, sizeof(KpiBucket));
+		entry->bucket->period = period;
+		entry->bucket->level = level;
+	}
+	return cascade->last_bucket = entry->bucket;
+}
+
 void
 kpi_cascade_enqueue(KpiCascade *cascade, KpiWork *work)
 {
+	KpiPeriod	period = work->key.period;
 	const KpiEpoch *epoch;
+	KpiBucket  *bucket;
 
 	if (work->queued)
 		return;
-	epoch = kpi_graph_epoch(cascade->graph, kpi_period_last_day(work->key.period));
-	work->level = epoch->nodes[work->key.kpi].level;
+	epoch = kpi_graph_epoch(cascade->graph, kpi_period_last_day(period));
+	bucket = bucket_of(cascade, period, epoch->nodes[work->key.kpi].level);
+	if (bucket->first == NULL)
+		pairingheap_add(cascade->queue, &bucket->node);
 	work->queued = true;
-	pairingheap_add(cascade->queue, &work->node);
+	work->next_queued = bucket->first;
+	bucket->first = work;
+}
+
+KpiWork *
+kpi_cascade_dequeue(KpiCascade *cascade)
+{
+	KpiBucket  *bucket;
+	KpiWork    *work;
+
+	if (pairingheap_is_empty(cascade->queue))
+		return NULL;
+	bucket = pairingheap_container(KpiBucket, node, pairingheap_first(cascade->queue));
+	work = bucket->first;
+	bucket->first = work->next_queued;
+	if (bucket->first == NULL)
+		(void) pairingheap_remove_first(cascade->queue);
+	return work;
+}
+
+void
+kpi_cascade_reset_works(KpiCascade *cascade)
+{
+	pairingheap_reset(cascade->queue);
+	kpi_buckets_reset(cascade->buckets);
+	cascade->last_bucket = NULL;
+	kpi_works_reset(cascade->works);
+	memset(cascade->works_of_kpi, 0, sizeof(KpiWork *) * kpi_graph_size(cascade->graph));
 }
 
 void
@@ -300,36 +373,38 @@ kpi_cascade_each_reread(KpiCascade *cascade, KpiRereadVisitor visit, void *conte
 }
 
 static int
-compare_keys(const ListCell *a, const ListCell *b)
+compare_periods(const void *a, const void *b)
 {
-	const KpiWork *x = lfirst(a);
-	const KpiWork *y = lfirst(b);
-
-	if (x->key.kpi != y->key.kpi)
-		return x->key.kpi < y->key.kpi ? -1 : 1;
-	return kpi_period_compare(x->key.period, y->key.period);
+	return kpi_period_compare((*(KpiWork *const *) a)->key.period,
+							  (*(KpiWork *const *) b)->key.period);
 }
 
 void
 kpi_cascade_each_change(KpiCascade *cascade, KpiChangeVisitor visit, void *context)
 {
-	kpi_works_iterator iterator;
-	KpiWorkEntry *entry;
-	KpiWork    *work;
-	List	   *changed = NIL;
-	ListCell   *lc;
+	int			room = 256;
+	KpiWork   **changed = palloc(sizeof(KpiWork *) * room);
 
-	kpi_works_start_iterate(cascade->works, &iterator);
-	while ((entry = kpi_works_iterate(cascade->works, &iterator)) != NULL)
-		if (entry->work->changed)
-			changed = lappend(changed, entry->work);
 	/* KPI indexes are in the order of their ids */
-	list_sort(changed, compare_keys);
-	foreach(lc, changed)
+	for (int kpi = 0; kpi < kpi_graph_size(cascade->graph); kpi++)
 	{
-		work = lfirst(lc);
-		visit(context, kpi_graph_kpi(cascade->graph, work->key.kpi)->kpi_id, work->key.period,
-			  work->old, &work->now);
+		int			n = 0;
+
+		for (KpiWork *work = cascade->works_of_kpi[kpi]; work != NULL; work = work->next_of_kpi)
+		{
+			if (!work->changed)
+				continue;
+			if (n == room)
+			{
+				room *= 2;
+				changed = repalloc_huge(changed, sizeof(KpiWork *) * room);
+			}
+			changed[n++] = work;
+		}
+		qsort(changed, n, sizeof(KpiWork *), compare_periods);
+		for (int i = 0; i < n; i++)
+			visit(context, kpi_graph_kpi(cascade->graph, kpi)->kpi_id, changed[i]->key.period,
+				  changed[i]->old, &changed[i]->now);
 	}
-	list_free(changed);
+	pfree(changed);
 }

@@ -10,7 +10,6 @@
 #include "cascade.h"
 #include "common/hashfn.h"
 #include "lib/pairingheap.h"
-#include "utils/hsearch.h"
 
 typedef struct KpiWorkKey
 {
@@ -31,14 +30,21 @@ typedef struct KpiWork
 	bool		partly;			/* done, but for targets, attainment and score */
 	bool		gather;			/* differences do not suffice */
 	bool		read_facts;		/* the facts have to be read again */
-	bool		has_added;
-	bool		has_removed;
 	bool		own_inside;		/* gathered: own facts somewhere inside a coarser period */
-	KpiTally	added;			/* facts that came and went, as noted */
-	KpiTally	removed;
-	int			level;
-	pairingheap_node node;
+	KpiTally   *added;			/* facts that came and went, as noted; NULL: none */
+	KpiTally   *removed;
+	struct KpiWork *next_queued;	/* of the same bucket */
+	struct KpiWork *next_of_kpi;
 } KpiWork;
+
+/* what waits in the queue for one period and level */
+typedef struct KpiBucket
+{
+	KpiPeriod	period;
+	int			level;
+	KpiWork    *first;			/* NULL: it is not in the queue */
+	pairingheap_node node;
+} KpiBucket;
 
 /* from which day on the KPIs of a measure (0: all) at a unit and above are to be gathered */
 typedef struct KpiUnitMarks
@@ -75,6 +81,30 @@ kpi_work_key_hash(KpiWorkKey key)
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+typedef struct KpiBucketKey
+{
+	KpiPeriod	period;
+	int			level;
+} KpiBucketKey;
+
+typedef struct KpiBucketEntry
+{
+	KpiBucketKey key;
+	KpiBucket  *bucket;
+	char		status;
+} KpiBucketEntry;
+
+#define SH_PREFIX			kpi_buckets
+#define SH_ELEMENT_TYPE		KpiBucketEntry
+#define SH_KEY_TYPE			KpiBucketKey
+#define SH_KEY				key
+#define SH_HASH_KEY(table, k)	murmurhash32((k).period ^ murmurhash32((uint32) (k).level))
+#define SH_EQUAL(table, a, b)	((a).period == (b).period && (a).level == (b).level)
+#define SH_SCOPE			static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
 struct KpiCascade
 {
 	MemoryContext context;
@@ -82,11 +112,16 @@ struct KpiCascade
 	KpiStore   *store;
 	KpiGraph   *graph;
 	kpi_works_hash *works;
+	KpiWork   **works_of_kpi;	/* by KPI: the latest of them, or NULL */
+	KpiWork    *spare_works;	/* allocated, zero and not used yet */
+	int			n_spare;
 	kpi_works_hash *listed;		/* demand.c: keys of cells that may change */
 	bool	   *complete_kpis;	/* by KPI: all its stored cells are among the works */
 	uint8	   *misses;			/* by KPI: how often a cell was looked for in vain */
-	HTAB	   *targets;		/* KpiTargetSets already read */
-	pairingheap *queue;
+	KpiTargetSet **targets;		/* by KPI: those already read */
+	pairingheap *queue;			/* of KpiBuckets */
+	kpi_buckets_hash *buckets;
+	KpiBucket  *last_bucket;	/* that something was put into; NULL: none yet */
 	DateADT    *marked;			/* by KPI: gather periods that end then or later; NULL: none */
 	List	   *unit_marks;		/* KpiUnitMarks, one for each measure */
 	List	   *lost_kpis;
@@ -105,6 +140,10 @@ extern void kpi_cascade_bring_in(KpiCascade *cascade, int kpi, KpiPeriod first, 
 extern bool kpi_cascade_has_period(const KpiMeasure *measure, KpiPeriod period);
 extern void kpi_cascade_enqueue(KpiCascade *cascade, KpiWork *work);
 extern void kpi_cascade_enqueue_to_gather(KpiCascade *cascade, KpiWork *work);
+/* the next work in order, or NULL */
+extern KpiWork *kpi_cascade_dequeue(KpiCascade *cascade);
+/* forgets all works */
+extern void kpi_cascade_reset_works(KpiCascade *cascade);
 extern bool kpi_cell_same_tally(const KpiCell *a, const KpiCell *b);
 extern bool kpi_cell_same_own(const KpiCell *a, const KpiCell *b);
 
