@@ -280,10 +280,10 @@ add_beneath(Added *added, int kpi, KpiPeriod period, Numeric weight)
 		return false;
 	if (work != NULL)
 	{
-		if (work->gather || work->read_facts || work->has_removed)
+		if (work->gather || work->read_facts || work->removed != NULL)
 			return false;
-		if (work->has_added)
-			add_scaled(added, &work->added, weight);
+		if (work->added != NULL)
+			add_scaled(added, work->added, weight);
 	}
 	/* epochs stay: all of this is in one period */
 	for (int i = node->first_down; i < node->first_down + node->n_down; i++)
