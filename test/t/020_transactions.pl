@@ -157,6 +157,29 @@ like($err, qr/WARNING:  could not fold pending changes: relation "kpi.cell_kpi_i
 sql('ALTER INDEX kpi.elsewhere RENAME TO cell_kpi_id_idx');
 exact('1 426, 2 132, 3 294', 'and the figures are right afterwards');
 
+# ---- back-pressure: past max_pending a commit folds in every mode ----
+sql('SELECT kpi.fold()');
+my $few = 'SET kpi_cascade.fold_mode = manual; SET kpi_cascade.max_pending = 3;';
+my $pending = 'SELECT pending FROM kpi.status()';
+sql($few . insert(2, 1)) for 1 .. 3;
+is(sql($pending), '3', 'three changes may be pending where that is the limit');
+my $place = -s $node->logfile;
+sql($few . insert(2, 1));
+is(sql($pending), '0', 'the fourth commit folds, in mode manual');
+ok($node->wait_for_log(qr/LOG:  kpi_cascade: more than 3 changes are pending \(kpi_cascade.max_pending\): folding at commit/, $place), 'and says so in the log');
+exact('1 430, 2 136, 3 294', 'the figures are right');
+sql('SET kpi_cascade.fold_mode = background; SET kpi_cascade.max_pending = 3;' . insert(2, 1)) for 1 .. 4;
+is(sql($pending), '0', 'the same in mode background without a worker');
+my $folding = Session->new($node);
+$folding->query('BEGIN; LOCK TABLE kpi.fold_lock IN EXCLUSIVE MODE');
+sql("SET lock_timeout = '1s';" . $few . insert(2, 1)) for 1 .. 5;
+is(sql($pending), '5', 'whoever finds somebody folding commits without waiting, and nothing is lost');
+$folding->query('COMMIT');
+sql('SET kpi_cascade.fold_mode = manual; SET kpi_cascade.max_pending = 0;' . insert(2, -13));
+is(sql($pending), '6', 'with 0 there is no limit');
+exact('1 426, 2 132, 3 294', 'the figures are right again');
+settle();
+
 # ---- crashes ----
 manual(insert(2, 1));
 $node->stop('immediate');
