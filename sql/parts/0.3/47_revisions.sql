@@ -242,6 +242,7 @@ COMMENT ON TRIGGER revise_delete ON kpi.fact IS 'Keeps removed facts in kpi.fact
 CREATE FUNCTION kpi.revise_truncated() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
     AS $$
 DECLARE
     reason constant text := kpi.revision_reason();
