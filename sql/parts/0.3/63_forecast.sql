@@ -50,7 +50,7 @@ AS $$
           WHERE t.kpi_id = target_of.kpi_id AND t.period OPERATOR(@extschema@.=) target_of.period),
         -- derived from the coarsest finer grain of which every living period has one
         (SELECT kpi.derived_target(d.targets, target_of.how)
-           FROM (SELECT kpi.grain(t.period) AS grain, array_agg(t.target ORDER BY t.period) AS targets
+           FROM (SELECT kpi.grain(t.period) AS grain, array_agg(t.target ORDER BY kpi.last_day(t.period)) AS targets
                    FROM kpi.current_target t
                   WHERE t.kpi_id = target_of.kpi_id AND t.period OPERATOR(@extschema@.<@) target_of.period
                     AND kpi.grain(t.period) < kpi.grain(target_of.period)
@@ -469,7 +469,7 @@ SELECT a.kpi_id, a.unit_id, a.measure_id, a.unit, a.unit_name, a.level_no, a.lev
               WHERE t.kpi_id = a.kpi_id AND t.period OPERATOR(@extschema@.=) a.period),
             -- derived from the coarsest finer grain of which every living period has one
             (SELECT kpi.derived_target(d.targets, h.how)
-               FROM (SELECT kpi.grain(t.period) AS grain, array_agg(t.target ORDER BY t.period) AS targets
+               FROM (SELECT kpi.grain(t.period) AS grain, array_agg(t.target ORDER BY kpi.last_day(t.period)) AS targets
                        FROM kpi.current_target t
                       WHERE t.kpi_id = a.kpi_id AND t.period OPERATOR(@extschema@.<@) a.period
                         AND kpi.grain(t.period) < kpi.grain(a.period)
