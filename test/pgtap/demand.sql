@@ -5,7 +5,7 @@
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS kpi_cascade;
-SELECT plan(31);
+SELECT plan(34);
 SELECT kpi.version() IS NOT NULL AS loaded;
 SET LOCAL kpi_cascade.fold_mode = manual;
 SET LOCAL kpi_cascade.max_pending = 0;
@@ -75,6 +75,12 @@ SELECT is(pg_temp.actual('dm_sum', '2025-03'), 8.75::numeric, 'and back');
 SELECT lives_ok($$SELECT kpi.fold()$$);
 SELECT is(pg_temp.actual('dm_sum', '2025-03'), 8.75::numeric, 'the same after a fold');
 SELECT is(pg_temp.actual('dm_ratio', '2025'), 3.305699481865, 'the ratio too');
+-- a cell that is there, but known in part: a team that reports for the first time changes what is known
+SELECT lives_ok($$SELECT pg_temp.add('dm_sum', 9005, '2026-01', 6)$$);
+SELECT is((SELECT coverage FROM kpi.attainment a JOIN kpi.kpi k USING (kpi_id) WHERE k.unit_id = 9001 AND k.measure_id = 9001 AND a.period = '2026-01'),
+    -- b is known now, at weight 0.5 of 1.5
+    0.333333333333, 'more is known of a cell that was known in part');
+SELECT is(pg_temp.actual('dm_sum', '2026-01'), 5::numeric, 'half of 4 and 6');
 SELECT is_empty('SELECT * FROM kpi.verify()', 'and no difference from the recomputation');
 SELECT * FROM finish();
 ROLLBACK;
