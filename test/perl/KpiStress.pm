@@ -295,9 +295,10 @@ sub do
 	$self->{count}{statements}++;
 	for (@lines)
 	{
-		next unless /^(WARNING):\s+(\w{5})/ && $2 !~ /^25/;
+		my ($warning) = /^WARNING:\s+(\w{5})/ or next;
+		next if $warning =~ /^25/;
 		# a fold that was cancelled leaves its rows, and the commit goes on
-		if (/could not fold/ && $2 =~ /^(?:57014|40)/) { $self->{count}{'folds given up'}++ }
+		if ($warning =~ /^(?:57014|40)/ && /could not fold/) { $self->{count}{'folds given up'}++ }
 		else { $self->note("$self->{role}: $_ after $sql") }
 	}
 	$self->{state} = $state;
