@@ -24,3 +24,11 @@ ALTER TABLE kpi.measure
     ADD COLUMN keep_fact_revisions boolean NOT NULL DEFAULT true;
 COMMENT ON COLUMN kpi.measure.targets_count_from IS 'From which state on targets count: proposed (all of them), agreed or final; the others are as if they were not there';
 COMMENT ON COLUMN kpi.measure.keep_fact_revisions IS 'Are changed and deleted facts of this measure kept in kpi.fact_revision?';
+
+ALTER TABLE kpi.measure
+    ADD COLUMN due_after interval NOT NULL DEFAULT '0 days'
+        CONSTRAINT measure_due_after_check CHECK (due_after >= '0 days'),
+    ADD COLUMN replaces_measure_id bigint CONSTRAINT measure_replaces_measure_id_check CHECK (replaces_measure_id <> measure_id);
+CREATE INDEX measure_replaces_measure_id_idx ON kpi.measure (replaces_measure_id);
+COMMENT ON COLUMN kpi.measure.due_after IS 'How long after the end of a period its figure is due: kpi.due() tells who owes one';
+COMMENT ON COLUMN kpi.measure.replaces_measure_id IS 'The measure that this one took the place of; null for none. kpi.replace_measure sets it, and kpi.trend shows both';
