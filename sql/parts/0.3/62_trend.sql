@@ -138,7 +138,11 @@ SELECT a.*,
        trim_scale(t.year_to_date_target) AS year_to_date_target,
        t.year_to_date_attainment,
        t.moving_mean,
-       CASE t.travel WHEN 1 THEN 'better' WHEN -1 THEN 'worse' WHEN 0 THEN 'same' END AS travel
+       CASE t.travel WHEN 1 THEN 'better' WHEN -1 THEN 'worse' WHEN 0 THEN 'same' END AS travel,
+       o.predecessor,
+       o.actual AS predecessor_actual,
+       o.previous AS predecessor_previous,
+       o.last_year AS predecessor_last_year
   FROM kpi.attainment a
   -- aggregates, so that the planner knows it for one row and leaves it out where nothing of it is asked for
   LEFT JOIN LATERAL (
@@ -321,8 +325,22 @@ SELECT a.*,
                                AND x.contributes = 'growth'
                              GROUP BY cm.measure_id) n) g ON true
                 OFFSET 0) d) y ON true
-     WHERE m.measure_id = a.measure_id) t ON true;
-COMMENT ON VIEW kpi.trend IS 'kpi.attainment with where each number comes from: the period before, the same period last year, the year to date, the mean of three periods and which way it goes. Never sum over grains or levels';
+     WHERE m.measure_id = a.measure_id) t ON true
+  -- the measure it replaced, at the same unit: beside its own figures, never among them
+  LEFT JOIN LATERAL (
+    SELECT min(o.code) AS predecessor,
+           max(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.=) a.period) AS actual,
+           max(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.=) w.before) AS previous,
+           max(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.=) w.year_before) AS last_year
+      FROM kpi.measure m
+      JOIN kpi.measure o ON o.measure_id = m.replaces_measure_id
+      JOIN kpi.kpi k ON k.unit_id = a.unit_id AND k.measure_id = o.measure_id
+     CROSS JOIN (SELECT CASE WHEN a.period_start >= '0004-01-01' THEN a.period OPERATOR(@extschema@.-) 1 END AS before,
+                        kpi.year_before(a.period) AS year_before) w
+      LEFT JOIN kpi.counted_cell c ON c.kpi_id = k.kpi_id
+                                  AND c.period OPERATOR(@extschema@.=) ANY (ARRAY[a.period, w.before, w.year_before])
+     WHERE m.measure_id = a.measure_id) o ON true;
+COMMENT ON VIEW kpi.trend IS 'kpi.attainment with where each number comes from: the period before, the same period last year, the year to date, the mean of three periods, which way it goes, and the measure it replaced. Never sum over grains or levels';
 DO $comments$
 DECLARE
     attribute record;
@@ -347,3 +365,7 @@ COMMENT ON COLUMN kpi.trend.year_to_date_target IS 'The part of the year''s targ
 COMMENT ON COLUMN kpi.trend.year_to_date_attainment IS 'Attainment of the year to date, neither floored nor capped';
 COMMENT ON COLUMN kpi.trend.moving_mean IS 'Mean of the actuals of the period and the two before, rounded to 12 places; null unless all three exist';
 COMMENT ON COLUMN kpi.trend.travel IS 'better, worse or same than the period before: by the direction of the measure, for scoring range and curve by the attainment to date; null where one of the two is unknown';
+COMMENT ON COLUMN kpi.trend.predecessor IS 'Code of the measure that this one replaced, where the unit has a KPI of it; null otherwise. Its figures are in its own unit and count in no other column';
+COMMENT ON COLUMN kpi.trend.predecessor_actual IS 'Actual of the predecessor at the same unit in the same period';
+COMMENT ON COLUMN kpi.trend.predecessor_previous IS 'Actual of the predecessor in the period before';
+COMMENT ON COLUMN kpi.trend.predecessor_last_year IS 'Actual of the predecessor in the same period a year earlier';
