@@ -273,7 +273,8 @@ SELECT a.*,
                     SELECT true AS is_end, b.actual
                       FROM kpi.counted_cell b
                      WHERE b.kpi_id = a.kpi_id AND b.period OPERATOR(@extschema@.=) f.year AND kpi.last_day(f.year) = a.period_end
-                       AND (l.is_computed OR m.time_rollup = 'last')) e ON true
+                       AND (l.is_computed OR m.time_rollup = 'last')
+                    OFFSET 0) e ON true
                  -- numerators over denominators, each to date
                   LEFT JOIN LATERAL (
                     SELECT CASE WHEN bool_or(n.is_beyond) OR m.missing_child = 'require' AND count(*) > count(n.brought) THEN NULL
@@ -314,16 +315,27 @@ SELECT a.*,
                                        WHEN 'pool' THEN kpi.tally_actual(kpi.merge_agg(o.tally), cm.rollup, cm.multiplier)
                                        WHEN 'mean' THEN kpi.exact_quotient(sum(o.actual), count(*))
                                        ELSE (array_agg(o.actual ORDER BY b.period DESC))[1] END AS actual_before
-                              FROM kpi.explicit_link x
-                              JOIN kpi.kpi ck ON ck.kpi_id = x.child_kpi_id
-                              JOIN kpi.measure cm ON cm.measure_id = ck.measure_id
-                              JOIN kpi.counted_cell b ON b.kpi_id = x.child_kpi_id AND b.period OPERATOR(@extschema@.>=) kpi.period(kpi.first_day(f.year), m.grain, m.fiscal_start)
-                                                     AND b.period OPERATOR(@extschema@.<=) f.upto AND b.actual IS NOT NULL
-                              JOIN kpi.counted_cell o ON o.kpi_id = x.child_kpi_id AND o.period OPERATOR(@extschema@.=) kpi.year_before(b.period) AND o.actual IS NOT NULL
-                             WHERE l.is_growth
-                               AND x.parent_kpi_id = a.kpi_id AND x.valid_from <= a.period_end AND x.valid_to > a.period_end
-                               AND x.contributes = 'growth'
-                             GROUP BY cm.measure_id) n) g ON true
+                              FROM (SELECT x.child_kpi_id, cm.rollup, cm.time_rollup, cm.multiplier
+                                      FROM kpi.explicit_link x
+                                      JOIN kpi.kpi ck ON ck.kpi_id = x.child_kpi_id
+                                      JOIN kpi.measure cm ON cm.measure_id = ck.measure_id
+                                     WHERE l.is_growth
+                                       AND x.parent_kpi_id = a.kpi_id AND x.valid_from <= a.period_end AND x.valid_to > a.period_end
+                                       AND x.contributes = 'growth'
+                                    OFFSET 0) cm
+                             -- one after the other, by key: cells are not to be joined with cells
+                             CROSS JOIN LATERAL (
+                                SELECT c.period, c.tally, c.actual
+                                  FROM kpi.counted_cell c
+                                 WHERE c.kpi_id = cm.child_kpi_id AND c.period OPERATOR(@extschema@.>=) kpi.period(kpi.first_day(f.year), m.grain, m.fiscal_start)
+                                   AND c.period OPERATOR(@extschema@.<=) f.upto AND c.actual IS NOT NULL
+                                OFFSET 0) b
+                             CROSS JOIN LATERAL (
+                                SELECT c.tally, c.actual
+                                  FROM kpi.counted_cell c
+                                 WHERE c.kpi_id = cm.child_kpi_id AND c.period OPERATOR(@extschema@.=) kpi.year_before(b.period) AND c.actual IS NOT NULL
+                                OFFSET 0) o
+                             GROUP BY cm.child_kpi_id, cm.rollup, cm.time_rollup, cm.multiplier) n) g ON true
                 OFFSET 0) d) y ON true
      WHERE m.measure_id = a.measure_id) t ON true
   -- the measure it replaced, at the same unit: beside its own figures, never among them
