@@ -59,6 +59,8 @@ INSERT INTO kpi.unit (path, code, name, owner, share, valid_from, valid_to, attr
     ('acme.ops', NULL, 'Operations', NULL, 1, NULL, NULL, '{}');
 INSERT INTO kpi.measure (code, name, unit_of_measure, attributes) VALUES ('revenue', 'Revenue', 'EUR', '{"gaap": true}'), ('cost', NULL, 'EUR', '{}'), ('other', NULL, 'EUR', '{}');
 INSERT INTO kpi.measure (code, time_rollup) VALUES ('headcount', 'last');
+-- one that comes before the one it replaces
+UPDATE kpi.measure SET replaces_measure_id = (SELECT measure_id FROM kpi.measure WHERE code = 'headcount') WHERE code = 'other';
 INSERT INTO kpi.measure (code, rollup, multiplier, rolls_up) VALUES ('margin', 'ratio', 100, false), ('growth', 'sum', 100, false);
 INSERT INTO kpi.measure (code, rollup, direction, scoring, result_weight, exceeded_from) VALUES ('quality', 'mean', 'lower', 'range', 0.5, 1);
 INSERT INTO kpi.measure (code, rollup, scoring, grain, fiscal_start, rolls_up) VALUES ('nps', 'weighted_mean', 'curve', 'quarter', 4, false);
