@@ -27,7 +27,7 @@ COMMENT ON COLUMN kpi.measure.keep_fact_revisions IS 'Are changed and deleted fa
 
 ALTER TABLE kpi.measure
     ADD COLUMN due_after interval NOT NULL DEFAULT '0 days'
-        CONSTRAINT measure_due_after_check CHECK (due_after >= '0 days'),
+        CONSTRAINT measure_due_after_check CHECK (due_after >= '0 days' AND due_after <= '10 years'),
     ADD COLUMN replaces_measure_id bigint CONSTRAINT measure_replaces_measure_id_check CHECK (replaces_measure_id <> measure_id);
 CREATE INDEX measure_replaces_measure_id_idx ON kpi.measure (replaces_measure_id);
 COMMENT ON COLUMN kpi.measure.due_after IS 'How long after the end of a period its figure is due: kpi.due() tells who owes one';

@@ -47,8 +47,8 @@ DECLARE
     links     kpi.alignment_link[];    -- in force today
     past      kpi.alignment_link[];    -- value links in force at the ends of periods with targets
     running   @extschema@.kpi_period[];            -- periods of all grains around today
-    closed    @extschema@.kpi_period[];            -- the last closed periods, of all grains
-    figures   kpi.alignment_figure[];  -- targets, and what is known in the last closed periods
+    due       @extschema@.kpi_period[];            -- the last periods whose figures are due, of all measures
+    figures   kpi.alignment_figure[];  -- targets, and what is known in those
     sighted   bigint[];                -- KPIs from which links lead to a KPI of a top unit
     serving   bigint[];                -- KPIs from which links lead to one that serves an objective
 BEGIN
@@ -130,17 +130,17 @@ BEGIN
      WHERE today >= coalesce(u.valid_from, '-infinity') AND today < coalesce(u.valid_to, 'infinity')
        AND NOT EXISTS (SELECT FROM kpi.kpi k WHERE k.unit_id = u.unit_id AND k.kpi_id = ANY (alive));
 
-    -- ---- targets and data of the running and the last closed period
+    -- ---- targets of the running period, data of the last that is due
     running := ARRAY(SELECT kpi.period(today, g.grain, f.fiscal_start::integer)
                        FROM unnest(enum_range(NULL::@extschema@.kpi_grain)) g (grain)
                       CROSS JOIN (SELECT DISTINCT m.fiscal_start FROM kpi.measure m) f);
-    closed := ARRAY(SELECT r.period OPERATOR(@extschema@.-) 1 FROM unnest(running) r (period));
+    due := ARRAY(SELECT DISTINCT kpi.last_due_period(today, m.grain, m.fiscal_start, m.due_after) FROM kpi.measure m);
     -- read once: what is pending is computed at each read
     figures := ARRAY(
         SELECT ROW(a.kpi_id, a.period, a.period::text, days[width_bucket(a.period_end, days)], a.target,
                    a.actual IS NOT NULL OR a.score IS NOT NULL)::kpi.alignment_figure
           FROM kpi.attainment a
-         WHERE a.target IS NOT NULL OR a.period OPERATOR(@extschema@.=) ANY (closed));
+         WHERE a.target IS NOT NULL OR a.period OPERATOR(@extschema@.=) ANY (due));
 
     RETURN QUERY
     SELECT 'warning', 'no_target', k.unit_id, k.kpi_id, k.objective_id, r.period, NULL::numeric,
@@ -159,12 +159,15 @@ BEGIN
                           AND (m.targets_count_from = 'proposed' OR t.state IN (m.targets_count_from, 'final')));
 
     RETURN QUERY
+    WITH p AS MATERIALIZED (
+        SELECT m.measure_id, m.due_after, kpi.last_due_period(today, m.grain, m.fiscal_start, m.due_after) AS period FROM kpi.measure m
+    )
     SELECT 'warning', 'no_data', k.unit_id, k.kpi_id, k.objective_id, p.period, NULL::numeric,
-           format('No number is known for %s, which is over.', p.period), NULL::bigint
+           format('No number is known for %s, which is over%s.', p.period,
+                  CASE WHEN p.due_after > interval '0 days' THEN format(' and was due on %s', kpi.due_on(p.period, p.due_after)) END), NULL::bigint
       FROM kpi.kpi k
       JOIN kpi.unit u ON u.unit_id = k.unit_id
-      JOIN kpi.measure m ON m.measure_id = k.measure_id
-     CROSS JOIN LATERAL (SELECT kpi.period(today, m.grain, m.fiscal_start) OPERATOR(@extschema@.-) 1) p (period)
+      JOIN p ON p.measure_id = k.measure_id
      WHERE kpi.last_day(p.period) >= coalesce(greatest(k.valid_from, u.valid_from), '-infinity')
        AND kpi.last_day(p.period) < coalesce(least(k.valid_to, u.valid_to), 'infinity')
        AND (k.kpi_id, p.period::text) NOT IN (SELECT f.kpi_id, f.period_text FROM unnest(figures) f WHERE f.is_known);
@@ -324,7 +327,7 @@ COMMENT ON COLUMN kpi.alignment.severity IS 'error (numbers mislead), warning (s
 COMMENT ON COLUMN kpi.alignment.code IS 'objective_without_kpi, kpi_without_objective, no_line_of_sight, no_target, no_owner, no_data, targets_do_not_add_up, counted_twice, unit_without_kpi, weights_all_zero or unit_of_measure_differs';
 COMMENT ON COLUMN kpi.alignment.unit IS 'Path of the unit concerned, by the newest recorded parentage; null for an objective of everybody';
 COMMENT ON COLUMN kpi.alignment.measure IS 'Code of the measure of the KPI concerned; null where a unit or an objective is';
-COMMENT ON COLUMN kpi.alignment.period IS 'The period concerned: for no_target the running one, for no_data the last closed one, for targets_do_not_add_up that of the target; else null';
+COMMENT ON COLUMN kpi.alignment.period IS 'The period concerned: for no_target the running one, for no_data the last one whose figure is due, for targets_do_not_add_up that of the target; else null';
 COMMENT ON COLUMN kpi.alignment.amount IS 'By how much: for targets_do_not_add_up the sum beneath less the target; for counted_twice and unit_of_measure_differs the weight with which it counts; for weights_all_zero how many weights; else null';
 COMMENT ON COLUMN kpi.alignment.sentence IS 'The finding in words';
 COMMENT ON COLUMN kpi.alignment.objective IS 'Code of the objective concerned, or of that which the KPI serves; null for none';

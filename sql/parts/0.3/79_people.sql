@@ -40,11 +40,17 @@ CREATE TABLE kpi.membership (
     valid_from    date,
     valid_to      date,
     CONSTRAINT membership_function_check CHECK (function <> ''),
-    CONSTRAINT membership_valid_check CHECK (valid_from < valid_to)
+    CONSTRAINT membership_valid_check CHECK (valid_from < valid_to),
+    -- as kpi.link has it; those of deleted members are no one's any more
+    CONSTRAINT membership_validity_overlap EXCLUDE USING gist (
+        int8range(member_id, member_id, '[]') WITH &&,
+        int8range(unit_id, unit_id, '[]') WITH &&,
+        daterange(valid_from, valid_to) WITH &&) WHERE (member_id IS NOT NULL)
 );
 CREATE INDEX membership_member_id_idx ON kpi.membership (member_id);
 CREATE INDEX membership_unit_id_idx ON kpi.membership (unit_id);
-COMMENT ON TABLE kpi.membership IS 'Who belongs to which unit, as what and when. A member may belong to several units';
+COMMENT ON TABLE kpi.membership IS 'Who belongs to which unit, as what and when. A member may belong to several units, but to one of them only once at a time';
+COMMENT ON CONSTRAINT membership_validity_overlap ON kpi.membership IS 'Per member and unit no overlapping validity';
 COMMENT ON COLUMN kpi.membership.membership_id IS 'Key';
 COMMENT ON COLUMN kpi.membership.member_id IS 'The member; null once that member has been deleted';
 COMMENT ON COLUMN kpi.membership.unit_id IS 'The unit';
@@ -68,7 +74,8 @@ CREATE TABLE kpi.check_in (
     CONSTRAINT check_in_author_check CHECK (author <> ''),
     CONSTRAINT check_in_confidence_check CHECK (confidence >= 0 AND confidence <= 1),
     CONSTRAINT check_in_forecast_check CHECK (abs(forecast) < 1e30 AND scale(trim_scale(forecast)) <= 20),
-    CONSTRAINT check_in_reply_to_check CHECK (reply_to <> check_in_id)
+    -- so that replies form no cycle, whatever order rows come in
+    CONSTRAINT check_in_reply_to_check CHECK (reply_to < check_in_id)
 );
 CREATE INDEX check_in_kpi_id_period_idx ON kpi.check_in (kpi_id, period, at);
 CREATE INDEX check_in_reply_to_idx ON kpi.check_in (reply_to);
@@ -76,13 +83,13 @@ COMMENT ON TABLE kpi.check_in IS
 'What somebody says of a KPI in a period: a comment, how sure it is that the target will be reached, and what the period will bring. Replies make threads. kpi.latest_check_in has the last one of each KPI and period';
 COMMENT ON COLUMN kpi.check_in.check_in_id IS 'Key';
 COMMENT ON COLUMN kpi.check_in.kpi_id IS 'The KPI';
-COMMENT ON COLUMN kpi.check_in.period IS 'The period, of the measure''s grain or coarser';
-COMMENT ON COLUMN kpi.check_in.author IS 'Who says it; null once that member has been deleted';
+COMMENT ON COLUMN kpi.check_in.period IS 'The period, of the measure''s grain or a coarser one that it rolls up to';
+COMMENT ON COLUMN kpi.check_in.author IS 'Who says it: by default the member who works as the role that has logged in, else that role; null once that member has been deleted';
 COMMENT ON COLUMN kpi.check_in.at IS 'When it was said';
 COMMENT ON COLUMN kpi.check_in.comment IS 'What is said';
 COMMENT ON COLUMN kpi.check_in.confidence IS 'How sure it is that the target will be reached, 0 to 1; null for unsaid';
 COMMENT ON COLUMN kpi.check_in.forecast IS 'The actual that is expected at the end of the period, in the measure''s unit; null for unsaid';
-COMMENT ON COLUMN kpi.check_in.reply_to IS 'The check-in that this one answers, of the same KPI and period; null for none';
+COMMENT ON COLUMN kpi.check_in.reply_to IS 'The check-in that this one answers: an earlier one, with a lower key, of the same KPI and period; null for none. One that has replies is deleted only together with them';
 COMMENT ON SEQUENCE kpi.check_in_check_in_id_seq IS 'Hands out the keys of kpi.check_in';
 
 -- ---------------------------------------------------------------- reviews
