@@ -68,7 +68,7 @@ BEGIN
               FROM (SELECT h.effective_from FROM kpi.unit_history h JOIN beneath b ON b.unit_id = h.unit_id
                     UNION SELECT d.day FROM kpi.unit u JOIN beneath b ON b.unit_id = u.unit_id CROSS JOIN LATERAL (VALUES (u.valid_from), (u.valid_to)) d (day)
                     UNION SELECT d.day FROM concerned c CROSS JOIN LATERAL (VALUES (c.valid_from), (c.valid_to)) d (day)
-                    UNION SELECT d.day FROM kpi.link l JOIN concerned c ON c.kpi_id = l.parent_kpi_id AND l.contributes = 'growth'
+                    UNION SELECT d.day FROM kpi.link l JOIN concerned c ON c.kpi_id = l.parent_kpi_id AND l.contributes IN ('growth', 'value')
                                       CROSS JOIN LATERAL (VALUES (l.valid_from), (l.valid_to)) d (day)) b (day)
              WHERE b.day > days[1] AND b.day <= days[cardinality(days)])
         SELECT min(d.no)::integer AS first_no, max(d.no)::integer AS last_no, max(d.day) AS day
@@ -87,18 +87,27 @@ BEGIN
             SELECT l.unit_id, l.kpi_id, NULL::bigint AS parent_kpi_id, 1::numeric AS share, l.weight
               FROM living l WHERE l.kpi_id = top
             UNION ALL
-            SELECT h.unit_id, l.kpi_id, coalesce(d.kpi_id, d.parent_kpi_id),
-                   CASE WHEN rules.takes_shares THEN CASE WHEN d.kpi_id IS NULL THEN d.share ELSE 1 END * h.share ELSE 1 END, l.weight
+            SELECT h.unit_id, l.kpi_id, p.kpi_id, coalesce(x.weight, s.share), l.weight
               FROM descent d
+             CROSS JOIN LATERAL (SELECT coalesce(d.kpi_id, d.parent_kpi_id) AS kpi_id) p
              CROSS JOIN LATERAL (
                  SELECT h.unit_id, h.share
                    FROM kpi.unit_history h
                   WHERE h.parent_unit_id = d.unit_id
-                    AND (h.share <> 0 OR NOT rules.rolls_up)
                     AND h.effective_from = (SELECT max(n.effective_from) FROM kpi.unit_history n
                                              WHERE n.unit_id = h.unit_id AND n.effective_from <= epoch.day)
                  OFFSET 0) h
+              -- a share of 0 cuts, whether or not others count
+             CROSS JOIN LATERAL (SELECT CASE WHEN rules.takes_shares OR rules.rolls_up AND h.share = 0 OR d.kpi_id IS NULL AND d.share = 0
+                                             THEN CASE WHEN d.kpi_id IS NULL THEN d.share ELSE 1 END * h.share ELSE 1 END AS share) s
               LEFT JOIN living l ON l.unit_id = h.unit_id
+              -- an explicit link takes the place of the implied one
+              LEFT JOIN LATERAL (
+                 SELECT x.weight
+                   FROM kpi.link x
+                  WHERE x.child_kpi_id = l.kpi_id AND x.parent_kpi_id = p.kpi_id AND x.contributes = 'value' AND x.weight <> 0
+                    AND epoch.day >= coalesce(x.valid_from, '-infinity') AND epoch.day < coalesce(x.valid_to, 'infinity')) x ON true
+             WHERE l.kpi_id IS NULL OR coalesce(x.weight, s.share) <> 0
         )
         SELECT epoch.first_no, epoch.last_no, d.kpi_id, d.parent_kpi_id, d.unit_id,
                (SELECT p.path FROM kpi.unit_path p WHERE p.unit_id = d.unit_id AND p.valid_from <= epoch.day AND p.valid_to > epoch.day),
@@ -112,7 +121,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION kpi.spread_tree(bigint, date[]) IS
-'Internal: the KPI and those of its measure beneath it, per stretch of the days (ascending; numbered from 1) with one tree: each KPI alive, the KPI of the nearest unit above that has one alive, and the product of the shares between the two. Units cut off by a share of 0 are left out where the measure rolls up. With the owner''s rights: targets are spread over all units there are.';
+'Internal: the KPI and those of its measure beneath it, per stretch of the days (ascending; numbered from 1) with one tree: each KPI alive, the KPI of the nearest unit above that has one alive, and with which weight it flows up to it: that of an explicit value link between the two, else the product of the shares in between. Units cut off by a share of 0 are left out where the measure rolls up. With the owner''s rights: targets are spread over all units there are.';
 
 CREATE FUNCTION kpi.apportion(total numeric, weights numeric[], at_least numeric[], decimals integer, INOUT carry numeric[], OUT parts numeric[], OUT failure text)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -259,7 +268,10 @@ DECLARE
     weights numeric[];
     at_least numeric[];
     takers integer[];
+    takers_once integer[];                  -- which of them count no more than once
     carry numeric[];
+    carry_once numeric[];
+    shared_once numeric[];
     carry_after numeric[];
     carry_all numeric[];
     shared numeric[];
@@ -621,6 +633,11 @@ BEGIN
                     cell[c] := fixed[c];
                     words[c] := 'what is locked beneath';
                     total := total - round(node_share[kids[k]] * fixed[c], decimals);
+                ELSIF node_share[kids[k]] < 0 THEN
+                    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                        MESSAGE = format('targets cannot be spread over unit "%s", which counts in unit "%s" with the weight %s in %s',
+                                         node_path[kids[k]], node_path[i], node_share[kids[k]], periods[j]),
+                        HINT = 'Set its target and lock it: the others then make up for it.';
                 ELSE
                     takers := takers || kids[k];
                     weights := weights || CASE by_units WHEN 'equal' THEN 1 WHEN 'weight' THEN node_weight[kids[k]] ELSE node_share[kids[k]] * measured[c] END;
@@ -634,6 +651,26 @@ BEGIN
                 hint := 'locked';
             ELSIF cardinality(takers) > 0 THEN
                 SELECT a.parts, a.carry, a.failure INTO shared, carry_after, hint FROM kpi.apportion(total, weights, at_least, decimals, carry) a;
+            END IF;
+            -- what counts more than once cannot bring every amount: what its rounded target does not is the others'
+            takers_once := ARRAY(SELECT u.k::integer FROM unnest(takers) WITH ORDINALITY AS u (i, k) WHERE node_share[u.i] <= 1 ORDER BY u.k);
+            IF shared IS NOT NULL AND cardinality(takers_once) < cardinality(takers) THEN
+                FOR k IN 1 .. cardinality(takers) LOOP
+                    CONTINUE WHEN node_share[takers[k]] <= 1;
+                    part := round(node_share[takers[k]] * div(2 * shared[k] * scaled + node_share[takers[k]], 2 * node_share[takers[k]]) * rounding, decimals);
+                    carry_after[k] := carry_after[k] + (shared[k] - part) * scaled;
+                    shared[k] := part;
+                    total := total - part;
+                END LOOP;
+                SELECT a.parts, a.carry INTO shared_once, carry_once
+                  FROM kpi.apportion(greatest(total, 0), ARRAY(SELECT weights[u.k] FROM unnest(takers_once) WITH ORDINALITY AS u (k, o) ORDER BY u.o),
+                                     ARRAY(SELECT at_least[u.k] FROM unnest(takers_once) WITH ORDINALITY AS u (k, o) ORDER BY u.o), decimals,
+                                     ARRAY(SELECT carry[u.k] FROM unnest(takers_once) WITH ORDINALITY AS u (k, o) ORDER BY u.o)) a
+                 WHERE cardinality(takers_once) > 0 AND total >= 0;
+                FOR k IN 1 .. coalesce(cardinality(shared_once), 0) LOOP
+                    shared[takers_once[k]] := shared_once[k];
+                    carry_after[takers_once[k]] := carry_once[k];
+                END LOOP;
             END IF;
             IF hint = 'locked' THEN
                 RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -655,7 +692,8 @@ BEGIN
                 -- what flows up is the part; where only a share does, the target is more
                 cell[c] := CASE WHEN node_share[takers[k]] = 1 THEN shared[k] ELSE trim_scale(div(2 * shared[k] * scaled + node_share[takers[k]], 2 * node_share[takers[k]]) * rounding) END;
                 words[c] := concat(by_units, ' ', trim_scale(weights[k]), ' of ', trim_scale(part),
-                                   CASE WHEN node_share[takers[k]] <> 1 THEN format(', share %s: %s flows up', node_share[takers[k]], direction * shared[k]) END);
+                                   CASE WHEN node_share[takers[k]] <> 1 THEN format(', %s %s: %s flows up', CASE WHEN node_share[takers[k]] < 1 THEN 'share' ELSE 'weight' END,
+                                                                                    node_share[takers[k]], trim_scale(direction * shared[k])) END);
             END LOOP;
         END LOOP;
     END LOOP;
@@ -773,7 +811,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION kpi.cascade_target(text, text, text, numeric, text, text, numeric[], text, text, integer, text, text, boolean) IS
-'Spreads the target of a KPI in a period over the KPIs of the same measure beneath it, all levels at once, and over the periods inside, down to the measure''s grain or the given one; writes them in one statement and returns the plan, one row per target (dry_run => true: without writing). The tree is that in force in each period, each KPI getting its part of the KPI at the nearest unit above. method: equal (the default where the measure adds up over units), weight (by kpi.weight), history (by last year''s actuals, or those of of_period), current (by the targets there are), same (everyone the same; the default, and the only one, for rollups but sum, count and none), pattern (the default method, over the periods by pattern). over_periods: equal, history, current, pattern (weights of the periods, repeated where they are more) or same; by default pattern where one is given, same where the measure does not add up over time, as method for history and current, else equal. What flows up from the KPIs beneath adds up exactly to the target above, and the periods to the whole, with so many decimals (largest remainder, ties by path); with a share below 1 the target is its part divided by the share, rounded. Locked targets stay, the rest absorbs the difference. state and note are those of the targets written. Errors, with nothing changed: 55000 where locked targets leave no way, all weights are 0, a weight is negative or there is nothing to spread over; 22023 for a method, grain, pattern or period that does not fit; 42704 for an unknown KPI; 42501 where row security hides units beneath; 40001 where a target is locked meanwhile.';
+'Spreads the target of a KPI in a period over the KPIs of the same measure beneath it, all levels at once, and over the periods inside, down to the measure''s grain or the given one; writes them in one statement and returns the plan, one row per target (dry_run => true: without writing). The tree is that in force in each period, each KPI getting its part of the KPI at the nearest unit above. method: equal (the default where the measure adds up over units), weight (by kpi.weight), history (by last year''s actuals, or those of of_period), current (by the targets there are), same (everyone the same; the default, and the only one, for rollups but sum, count and none), pattern (the default method, over the periods by pattern). over_periods: equal, history, current, pattern (weights of the periods, repeated where they are more) or same; by default pattern where one is given, same where the measure does not add up over time, as method for history and current, else equal. What flows up from the KPIs beneath adds up exactly to the target above, and the periods to the whole, with so many decimals (largest remainder, ties by path); with another weight than 1, of an explicit value link between the two or by shares, the target is its part divided by that, rounded (above 1 the others take what that leaves over). Locked targets stay, the rest absorbs the difference. state and note are those of the targets written. Errors, with nothing changed: 55000 where locked targets leave no way, all weights are 0, a weight is negative or there is nothing to spread over; 22023 for a method, grain, pattern or period that does not fit; 42704 for an unknown KPI; 42501 where row security hides units beneath; 40001 where a target is locked meanwhile.';
 
 CREATE FUNCTION kpi.cascade_target(
     unit @extschema@.kpi_path, measure text, period @extschema@.kpi_period, value numeric, method text DEFAULT NULL, grain text DEFAULT NULL, pattern numeric[] DEFAULT NULL,
