@@ -345,44 +345,65 @@ COMMENT ON COLUMN kpi.series_point.status IS 'The score as a word';
 COMMENT ON COLUMN kpi.series_point.coverage IS 'How much of the number is known, 0 to 1';
 COMMENT ON COLUMN kpi.series_point.kpi_id IS 'The KPI of that measure';
 
-CREATE FUNCTION kpi.series_of(kpi_id bigint, of_period @extschema@.kpi_period, periods integer) RETURNS SETOF kpi.series_point
-    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED ROWS 12
+CREATE FUNCTION kpi.series_points(kpis bigint[], of_period @extschema@.kpi_period, periods integer, OUT kpi_id bigint, OUT points kpi.series_point[])
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_custom_plan
     SET jit = off
 AS $$
+#variable_conflict use_column
 DECLARE
-    -- the KPI and those it replaced at its unit, the newest first
-    line bigint[];
+    asked bigint[];
+    line bigint[];      rank integer[];     -- 1 for itself, 2 for the one it replaced
     wanted @extschema@.kpi_period[];
 BEGIN
-    IF series_of.periods IS NULL OR series_of.periods < 1 OR series_of.periods > 10000 THEN
+    IF series_points.periods IS NULL OR series_points.periods < 1 OR series_points.periods > 10000 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('"%s" is no number of periods', coalesce(series_of.periods::text, 'null')),
+            MESSAGE = format('"%s" is no number of periods', coalesce(series_points.periods::text, 'null')),
             HINT = 'A series has 1 to 10000 periods, the one named and those before it.';
     END IF;
-    line := ARRAY(
-        WITH RECURSIVE chain AS (
-            SELECT k.unit_id, m.measure_id, m.replaces_measure_id, ARRAY[m.measure_id] AS seen
-              FROM kpi.kpi k JOIN kpi.measure m ON m.measure_id = k.measure_id
-             WHERE k.kpi_id = series_of.kpi_id
-            UNION ALL
-            SELECT c.unit_id, m.measure_id, m.replaces_measure_id, c.seen || m.measure_id
-              FROM chain c JOIN kpi.measure m ON m.measure_id = c.replaces_measure_id
-             WHERE NOT m.measure_id = ANY (c.seen)
-        )
-        SELECT k.kpi_id FROM chain c JOIN kpi.kpi k ON k.unit_id = c.unit_id AND k.measure_id = c.measure_id
-         ORDER BY cardinality(c.seen));
-    wanted := ARRAY(SELECT of_period OPERATOR(@extschema@.-) n FROM generate_series(series_of.periods - 1, 0, -1) AS n);
+    wanted := ARRAY(SELECT of_period OPERATOR(@extschema@.-) n FROM generate_series(series_points.periods - 1, 0, -1) AS n);
+    WITH RECURSIVE chain AS (
+        SELECT k.kpi_id, k.unit_id, m.measure_id, m.replaces_measure_id, ARRAY[m.measure_id] AS seen
+          FROM kpi.kpi k JOIN kpi.measure m ON m.measure_id = k.measure_id
+         WHERE k.kpi_id = ANY (kpis)
+        UNION ALL
+        SELECT c.kpi_id, c.unit_id, m.measure_id, m.replaces_measure_id, c.seen || m.measure_id
+          FROM chain c JOIN kpi.measure m ON m.measure_id = c.replaces_measure_id
+         WHERE NOT m.measure_id = ANY (c.seen)
+    )
+    SELECT array_agg(c.kpi_id), array_agg(k.kpi_id), array_agg(cardinality(c.seen))
+      INTO asked, line, rank
+      FROM chain c JOIN kpi.kpi k ON k.unit_id = c.unit_id AND k.measure_id = c.measure_id;
     RETURN QUERY
-    SELECT a.measure, w.period, a.actual, a.target, a.attainment, a.attainment_to_date, a.score, a.status, a.coverage, a.kpi_id
-      FROM unnest(wanted) WITH ORDINALITY AS w (period, place)
-      LEFT JOIN (
-        SELECT DISTINCT ON (x.period) x.*
-          FROM kpi.attainment x
-         WHERE x.kpi_id = ANY (line) AND x.period OPERATOR(@extschema@.=) ANY (wanted)
-         ORDER BY x.period, x.actual IS NULL, array_position(line, x.kpi_id)) a ON a.period OPERATOR(@extschema@.=) w.period
-     ORDER BY w.place;
+    WITH cell AS MATERIALIZED (
+        SELECT a.kpi_id, a.measure, a.period, a.actual, a.target, a.attainment, a.attainment_to_date, a.score, a.status, a.coverage
+          FROM kpi.attainment a
+         WHERE a.kpi_id = ANY (line) AND a.period OPERATOR(@extschema@.=) ANY (wanted)
+    ), shown AS (
+        SELECT DISTINCT ON (l.asked, c.period) l.asked, c.*
+          FROM unnest(asked, line, rank) AS l (asked, kpi_id, rank)
+          JOIN cell c ON c.kpi_id = l.kpi_id
+         ORDER BY l.asked, c.period, c.actual IS NULL, l.rank
+    )
+    SELECT q.kpi_id, array_agg(ROW(s.measure, w.period, s.actual, s.target, s.attainment, s.attainment_to_date, s.score, s.status, s.coverage, s.kpi_id)::kpi.series_point ORDER BY w.place)
+      FROM (SELECT DISTINCT u.kpi_id FROM unnest(kpis) AS u (kpi_id)) q
+     CROSS JOIN unnest(wanted) WITH ORDINALITY AS w (period, place)
+      LEFT JOIN shown s ON s.asked = q.kpi_id AND s.period OPERATOR(@extschema@.=) w.period
+     GROUP BY q.kpi_id;
+END
+$$;
+COMMENT ON FUNCTION kpi.series_points(bigint[], @extschema@.kpi_period, integer) IS
+'kpi.series() of many KPIs by their keys, each in one array';
+
+CREATE FUNCTION kpi.series_of(kpi_id bigint, of_period @extschema@.kpi_period, periods integer) RETURNS SETOF kpi.series_point
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED ROWS 12
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT p.* FROM unnest((SELECT s.points FROM kpi.series_points(ARRAY[series_of.kpi_id], series_of.of_period, series_of.periods) s)) AS p;
 END
 $$;
 COMMENT ON FUNCTION kpi.series_of(bigint, @extschema@.kpi_period, integer) IS
