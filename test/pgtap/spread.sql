@@ -114,6 +114,7 @@ SELECT pg_temp.clear();
 SELECT pg_temp.lock('acme.a', 'sum', '2026-01', 0.125) IS NOT NULL AS locked \gset
 SELECT throws_ok($$SELECT kpi.cascade_target('acme', 'sum', '2026-01', 300)$$, '55000', 'locked target for unit "acme.a" in 2026-01 (0.125) has more than 2 decimals');
 SELECT throws_ok($$SELECT kpi.cascade_target('acme', 'sum', '2026-01', 300.5, decimals => 0)$$, '22023', 'value "300.5" has more than 0 decimals');
+SELECT throws_ok(format($$SELECT kpi.cascade_target('acme', 'sum', '2026-01', 300, decimals => %s)$$, d), '22023', format('decimals "%s" is out of range', d)) FROM (VALUES ('-1'), ('21'), ('null')) AS t (d);
 SELECT throws_ok($$SELECT kpi.cascade_target('acme.a', 'sum', '2026-02', 300)$$, '55000', 'there is nothing to spread the target for unit "acme.a" and measure "sum" in 2026-02 over');
 SELECT throws_ok($$SELECT kpi.cascade_target('acme', 'sum', '2026-02', 300, pattern => '{1,1}')$$, '22023', 'pattern "{1,1}" does not fit the 1 periods by month in 2026-02');
 SELECT throws_ok($$SELECT kpi.cascade_target('acme', 'sum', '2026-02', 300, 'pattern')$$, '22004', 'no pattern is given to spread by');

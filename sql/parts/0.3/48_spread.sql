@@ -275,8 +275,9 @@ DECLARE
     carry_after numeric[];
     carry_all numeric[];
     shared numeric[];
-    scaled constant numeric := ('1e' || decimals)::numeric;
-    rounding constant numeric := ('1e-' || decimals)::numeric;
+    -- what decimals is said to be is checked below
+    scaled constant numeric := ('1e' || greatest(decimals, 0))::numeric;
+    rounding constant numeric := ('1e-' || greatest(decimals, 0))::numeric;
     place text;
 BEGIN
     SELECT m.measure_id, m.code AS measure, m.rollup, m.time_rollup, m.grain, m.fiscal_start, u.path AS unit,
