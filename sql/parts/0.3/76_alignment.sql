@@ -164,7 +164,7 @@ BEGIN
     )
     SELECT 'warning', 'no_data', k.unit_id, k.kpi_id, k.objective_id, p.period, NULL::numeric,
            format('No number is known for %s, which is over%s.', p.period,
-                  CASE WHEN p.due_after > interval '0 days' THEN format(' and was due on %s', kpi.due_on(p.period, p.due_after)) END), NULL::bigint
+                  CASE WHEN p.due_after > interval '0 days' THEN to_char(kpi.due_on(p.period, p.due_after), '" and was due on "YYYY-MM-DD') END), NULL::bigint
       FROM kpi.kpi k
       JOIN kpi.unit u ON u.unit_id = k.unit_id
       JOIN p ON p.measure_id = k.measure_id

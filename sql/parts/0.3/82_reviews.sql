@@ -365,7 +365,7 @@ BEGIN
     END IF;
     IF NEW.done_on IS NOT NULL AND NEW.state IN ('open', 'in_progress', 'cancelled') THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation',
-            MESSAGE = format('action "%s" was done on %s and cannot be %s', NEW.description, NEW.done_on, NEW.state),
+            MESSAGE = format('action "%s" was done on %s and cannot be %s', NEW.description, to_char(NEW.done_on, 'YYYY-MM-DD'), NEW.state),
             HINT = 'Leave done_on out, or make it done.',
             SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, COLUMN = 'done_on';
     END IF;

@@ -137,17 +137,26 @@ BEGIN
                                                      ELSE kpi.enclosing(the_period, s.grain, s.fiscal_start) END
          WHERE s.kpi_id = ANY (own_kpis) AND c.kpi_id = ANY (own_kpis)
     ), was AS (
-        SELECT f.kpi_id, f.status, o.period AS old_period, kpi.status_seen(f.kpi_id, o.period, last_review.held_on) AS old_status
+        -- what the last review saw; where it saw nothing, the period before
+        SELECT f.kpi_id, f.status, o.period AS old_period, o.status AS old_status, o.held_on
           FROM figure f
-         CROSS JOIN LATERAL (SELECT CASE WHEN last_review.period IS NULL THEN f.period OPERATOR(@extschema@.-) 1
-                                         WHEN kpi.is_target_period(last_review.period, f.grain, f.fiscal_start) THEN last_review.period
-                                         ELSE kpi.enclosing(last_review.period, f.grain, f.fiscal_start) END) o (period)
-         WHERE f.status > 'no_target' AND o.period IS NOT NULL
+         CROSS JOIN LATERAL (
+            SELECT o.period, o.held_on, o.status
+              FROM (SELECT r.period, last_review.held_on AS held_on, kpi.status_seen(f.kpi_id, r.period, last_review.held_on) AS status
+                      FROM (SELECT CASE WHEN kpi.is_target_period(last_review.period, f.grain, f.fiscal_start) THEN last_review.period
+                                        ELSE kpi.enclosing(last_review.period, f.grain, f.fiscal_start) END) r (period)
+                    UNION ALL
+                    SELECT c.period, NULL, c.status
+                      FROM kpi.current_cell c
+                     WHERE c.kpi_id = f.kpi_id AND c.period OPERATOR(@extschema@.=) (f.period OPERATOR(@extschema@.-) 1)) o
+             WHERE o.status > 'no_target'
+             ORDER BY o.held_on LIMIT 1) o
+         WHERE f.status > 'no_target'
     ), item AS (
         SELECT 1 AS part, ARRAY[array_position(enum_range(NULL::@extschema@.kpi_status), w.status) - array_position(enum_range(NULL::@extschema@.kpi_status), w.old_status)]::numeric[] AS urgency,
                'status_fallen' AS reason, w.kpi_id, NULL::bigint AS objective_id, NULL::bigint AS action_item_id,
                format('It fell from %s in %s%s to %s in %s.', w.old_status, w.old_period,
-                      CASE WHEN last_review.held_on IS NOT NULL THEN format(', at the review of %s,', last_review.held_on) END, w.status, f.period) AS sentence,
+                      CASE WHEN w.held_on IS NOT NULL THEN to_char(w.held_on, '", at the review of "YYYY-MM-DD,') END, w.status, f.period) AS sentence,
                f.period, w.old_status, NULL::numeric AS amount, NULL AS owner
           FROM was w
           JOIN figure f ON f.kpi_id = w.kpi_id
@@ -166,16 +175,16 @@ BEGIN
          WHERE f.status IN ('off_track', 'at_risk')
         UNION ALL
         SELECT 3, ARRAY[min(o.due_since) - current_date]::numeric[], 'stale_data', o.kpi_id, NULL, NULL,
-               CASE WHEN count(*) = 1 THEN format('It has no figure for %s, due since %s.', (array_agg(o.period))[1], min(o.due_since))
+               CASE WHEN count(*) = 1 THEN format('It has no figure for %s, due since %s.', (array_agg(o.period))[1], to_char(min(o.due_since), 'YYYY-MM-DD'))
                     ELSE format('It has no figures for %s periods, the oldest %s, due since %s.', count(*),
-                                (array_agg(o.period ORDER BY kpi.first_day(o.period)))[1], min(o.due_since)) END,
+                                (array_agg(o.period ORDER BY kpi.first_day(o.period)))[1], to_char(min(o.due_since), 'YYYY-MM-DD')) END,
                (array_agg(o.period ORDER BY kpi.first_day(o.period)))[1], NULL, count(*), NULL
           FROM kpi.owed_periods(current_date, beneath) o
          WHERE kpi.last_day(o.period) <= day
          GROUP BY o.kpi_id
         UNION ALL
         SELECT 4, ARRAY[-a.days_overdue, a.action_item_id]::numeric[], 'overdue_action', a.kpi_id, a.objective_id, a.action_item_id,
-               format('%s It was due on %s, %s ago.', CASE WHEN a.description ~ '[.!?]$' THEN a.description ELSE a.description || '.' END, a.due_on,
+               format('%s It was due on %s, %s ago.', CASE WHEN a.description ~ '[.!?]$' THEN a.description ELSE a.description || '.' END, to_char(a.due_on, 'YYYY-MM-DD'),
                       CASE a.days_overdue WHEN 1 THEN 'a day' ELSE a.days_overdue || ' days' END),
                a.period, NULL, a.days_overdue, a.owner
           FROM kpi.open_actions a
@@ -237,7 +246,7 @@ BEGIN
 END
 $$$create$, v.unit_type, v.period_type, v.by_path);
         EXECUTE format('COMMENT ON FUNCTION kpi.review_agenda(%s, %s, numeric) IS %L', v.unit_type, v.period_type,
-            CASE WHEN v.is_first THEN 'What a unit should talk about when it reviews a period, the most urgent first, with the reason for each. status_fallen: a KPI of the unit whose status is worse than its last review saw it in the period it looked at; that is the newest review of the unit held before today on such a period, this one or an earlier; without one, worse than in the period before. largest_contribution: for each KPI of the unit that is off_track or at_risk, the KPI right beneath that takes most from it, as kpi.explain says by shortfall; itself, where none beneath does. stale_data: KPIs of the unit, and those right beneath, that owe a figure of the period or an earlier one, as kpi.due says of today. overdue_action: open actions past their date about the unit''s KPIs and objectives, and those its reviews decided. low_confidence: KPIs of the unit whose latest check-in with a confidence, of the period or one around or inside it, has less than min_confidence. target_not_agreed: KPIs of the unit with a proposed target for the period or later. unit is a path or a unit code; a KPI of a coarser grain is looked at in the period around. Errors: 42704 for an unknown unit, 22004 without a period'
+            CASE WHEN v.is_first THEN 'What a unit should talk about when it reviews a period, the most urgent first, with the reason for each. status_fallen: a KPI of the unit whose status is worse than its last review saw it in the period it looked at; that is the newest review of the unit held before today on such a period, this one or an earlier; where it saw none, or there was no review, worse than in the period before. largest_contribution: for each KPI of the unit that is off_track or at_risk, the KPI right beneath that takes most from it, as kpi.explain says by shortfall; itself, where none beneath does. stale_data: KPIs of the unit, and those right beneath, that owe a figure of the period or an earlier one, as kpi.due says of today. overdue_action: open actions past their date about the unit''s KPIs and objectives, and those its reviews decided. low_confidence: KPIs of the unit whose latest check-in with a confidence, of the period or one around or inside it, has less than min_confidence. target_not_agreed: KPIs of the unit with a proposed target for the period or later. unit is a path or a unit code; a KPI of a coarser grain is looked at in the period around. Errors: 42704 for an unknown unit, 22004 without a period'
                  ELSE 'As kpi.review_agenda(text, text, numeric)' || CASE WHEN v.by_path THEN ', with the unit by path only' ELSE '' END END);
     END LOOP;
 END
