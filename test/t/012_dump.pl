@@ -12,7 +12,8 @@ $node->init;
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE boss LOGIN');
 my $dir = $node->basedir;
-my @tables = qw(level unit unit_history measure objective kpi link fact target target_revision fact_revision);
+my @tables = qw(level unit unit_history measure objective kpi link fact target target_revision fact_revision
+	member membership check_in review review_item action_item skill measure_skill training acknowledgement);
 
 sub as_boss
 {
@@ -99,6 +100,25 @@ UPDATE kpi.unit SET path = 'acme.operations' WHERE path = 'acme.ops';
 DELETE FROM kpi.fact WHERE reference LIKE '%/16';
 -- revisions of targets and facts, which no restore makes anew
 UPDATE kpi.fact SET value = value + 1, note = 'booked late' WHERE reference LIKE '%/15';
+-- the management loop: replies before what they answer in the dump, a member who is gone, one whose role has been named since
+INSERT INTO kpi.member (name, email, role_name, valid_from, attributes) VALUES (E'O\'Brien "🦄"\n<דנה>', 'o@example.org', NULL, '2025-01-01', '{"a": 1}'), ('gone', NULL, NULL, NULL, '{}'), ('Boss', NULL, NULL, NULL, '{}');
+INSERT INTO kpi.membership (member_id, unit_id, function, valid_from) SELECT m.member_id, u.unit_id, 'lead', '2025-01-01' FROM kpi.member m, kpi.unit u WHERE u.code IN ('A', 'S');
+INSERT INTO kpi.membership (member_id, unit_id, valid_to) SELECT m.member_id, u.unit_id, '2025-01-01' FROM kpi.member m, kpi.unit u WHERE u.code = 'S';
+SELECT kpi.check_in('acme', 'revenue', '2025', E'tab\t and\nnewline', 0.50, 1234.50), kpi.check_in('acme', 'nps', 'FY2026/04') \g /dev/null
+SELECT kpi.check_in('acme', 'revenue', '2025', 'because', reply_to => min(check_in_id)) FROM kpi.check_in \g /dev/null
+UPDATE kpi.check_in SET comment = comment || '!' WHERE reply_to IS NULL;
+UPDATE kpi.member SET role_name = 'boss' WHERE name = 'Boss';
+INSERT INTO kpi.review (unit_id, held_on, period, chair, summary) SELECT unit_id, '2025-03-04', '2025-02', 'gone', 'all well' FROM kpi.unit WHERE code = 'A';
+INSERT INTO kpi.review_item (review_id, kpi_id, discussion) SELECT review_id, kpi.kpi_id('acme', 'revenue'), 'long' FROM kpi.review;
+INSERT INTO kpi.review_item (review_id, objective_id, decision) SELECT review_id, 10, 'go on' FROM kpi.review;
+INSERT INTO kpi.action_item (kpi_id, review_id, description, owner, due_on, done_on) SELECT kpi.kpi_id('acme', 'revenue'), review_id, 'sell', 'gone', '2025-04-01', '2025-05-01' FROM kpi.review;
+INSERT INTO kpi.action_item (objective_id, description, state) VALUES (10, 'stop', 'cancelled'), (20, 'go', 'open');
+INSERT INTO kpi.skill (code, name) VALUES ('sell', 'Selling'), ('count', NULL);
+INSERT INTO kpi.measure_skill SELECT measure_id, skill_id FROM kpi.measure, kpi.skill WHERE measure.code IN ('revenue', 'cost');
+INSERT INTO kpi.training (member_id, skill_id, completed_on, expires_on) SELECT member_id, skill_id, '2025-01-01', '2027-01-01' FROM kpi.member, kpi.skill;
+SELECT kpi.acknowledge('sell', name), kpi.acknowledge('mission', name) FROM kpi.member \g /dev/null
+DELETE FROM kpi.member WHERE name = 'gone';
+UPDATE kpi.measure SET due_after = '1 month 3 days' WHERE code = 'revenue';
 BEGIN; SET LOCAL kpi_cascade.reason = 'second round'; UPDATE kpi.target SET value = 4900.50, locked = true WHERE period = '2026' AND value = 5000; COMMIT;
 SQL
 
@@ -127,6 +147,18 @@ INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('acme', 'nex
 UPDATE kpi.fact_entry SET value = 6 WHERE reference = 'next';
 SELECT kpi.move_unit('acme.next', 'acme.late', '2026-05-01') \g /dev/null
 INSERT INTO kpi.objective (code, parent_objective_id) VALUES ('next', 10);
+INSERT INTO kpi.member (name) VALUES ('next');
+INSERT INTO kpi.membership (member_id, unit_id) SELECT member_id, kpi.unit_id('acme') FROM kpi.member WHERE name = 'next';
+SELECT kpi.check_in('acme', 'revenue', '2025', 'next', reply_to => min(check_in_id)) FROM kpi.check_in \g /dev/null
+INSERT INTO kpi.review (unit_id, period) VALUES (kpi.unit_id('acme'), '2026-01');
+INSERT INTO kpi.review_item (review_id, objective_id) SELECT max(review_id), 10 FROM kpi.review;
+INSERT INTO kpi.action_item (objective_id, description) VALUES (10, 'next');
+INSERT INTO kpi.skill (code) VALUES ('next');
+INSERT INTO kpi.training (member_id, skill_id, completed_on) SELECT m.member_id, s.skill_id, '2026-01-01' FROM kpi.member m, kpi.skill s WHERE m.name = 'next' AND s.code = 'next';
+SELECT kpi.acknowledge('next', 'next') \g /dev/null
+SELECT (SELECT max(member_id) FROM kpi.member), (SELECT max(membership_id) FROM kpi.membership), (SELECT max(check_in_id) FROM kpi.check_in), (SELECT max(review_id) FROM kpi.review),
+       (SELECT max(review_item_id) FROM kpi.review_item), (SELECT max(action_item_id) FROM kpi.action_item), (SELECT max(skill_id) FROM kpi.skill),
+       (SELECT max(training_id) FROM kpi.training), (SELECT max(acknowledgement_id) FROM kpi.acknowledgement);
 SELECT (SELECT max(objective_id) FROM kpi.objective), (SELECT max(unit_id) FROM kpi.unit), (SELECT max(measure_id) FROM kpi.measure), (SELECT max(kpi_id) FROM kpi.kpi),
        (SELECT max(link_id) FROM kpi.link), (SELECT max(fact_id) FROM kpi.fact), (SELECT max(target_id) FROM kpi.target),
        (SELECT max(target_revision_id) FROM kpi.target_revision), (SELECT max(fact_revision_id) FROM kpi.fact_revision);
