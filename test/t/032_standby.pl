@@ -94,6 +94,25 @@ my $kept = q{SELECT actual FROM kpi.attainment WHERE kpi_id = 900201 AND period 
 is($standby{$_}->safe_psql('postgres', $shown), $node->safe_psql('postgres', $shown), "feedback $_: shows what the primary shows") for qw(on off);
 is($standby{$_}->safe_psql('postgres', "$kept; SELECT * FROM differences(); SELECT * FROM kpi.verify()"), 3, "feedback $_: as recomputed, prepared changes are not shown") for qw(on off);
 
+# All that steers reads there, too: nothing of it writes, locks or asks for what a standby has not.
+my $steering = q{
+SELECT 'trend', count(*), md5(string_agg(t::text, chr(10) ORDER BY t.kpi_id, t.period)) FROM kpi.trend t;
+SELECT 'scorecard', count(*), md5(string_agg(s::text, chr(10) ORDER BY s.kpi_id, s.period)) FROM kpi.scorecard s;
+SELECT 'alignment', count(*), md5(string_agg(a::text, chr(10) ORDER BY a::text)) FROM kpi.alignment a;
+SELECT 'pace', count(*), md5(string_agg(p::text, chr(10) ORDER BY p.kpi_id, p.period)) FROM kpi.pace('2026-02-10') p;
+SELECT 'objectives', count(*), md5(string_agg(o::text, chr(10) ORDER BY o.objective_id, o.period)) FROM kpi.objective_score o;
+SELECT 'perspectives', count(*), md5(string_agg(p::text, chr(10) ORDER BY p.unit_id, p.period)) FROM kpi.perspective_score p;
+WITH place AS (SELECT k.kpi_id, u.path, m.code FROM kpi.kpi k JOIN kpi.unit u USING (unit_id) JOIN kpi.measure m USING (measure_id) WHERE k.kpi_id IN (900001, 900015))
+SELECT p.kpi_id, md5((SELECT string_agg(l::text, chr(10)) FROM kpi.line_of_sight(p.path, p.code, '2026-02') l)),
+       md5((SELECT string_agg(d::text, chr(10)) FROM kpi.drivers(p.path, p.code, '2026-02') d)), md5(kpi.strategy_map(p.path, '2026-02')),
+       kpi.forecast(p.path, p.code, '2026', 'linear'), kpi.suggest_target(p.path, p.code, '2026-04', 'average', n => 2),
+       md5((SELECT string_agg(c::text, chr(10)) FROM kpi.cascade_target(p.path, p.code, '2026', 1000, dry_run => true) c)),
+       md5((SELECT string_agg(c::text, chr(10)) FROM kpi.rollup_targets(p.path, p.code, '2026', dry_run => true) c)),
+       (SELECT a.actual FROM kpi.attainment_as_known(now(), p.path, p.code, '2026-02') a)
+  FROM place p ORDER BY 1};
+my $steered = $node->safe_psql('postgres', $steering);
+is($standby{$_}->safe_psql('postgres', $steering), $steered, "feedback $_: trends, alignment, plans and forecasts are those of the primary") for qw(on off);
+
 $node->stop;
 my $new = $standby{on};
 $new->promote;
