@@ -83,7 +83,8 @@ INSERT INTO kpi.measure (code, name, unit_of_measure, direction, rollup, time_ro
     -- a stock: adds up over units, but a quarter ends with its last month
     ('headcount',    'Headcount',             'people',  'higher', 'sum',           'last', 'range', 1,   false, NULL),
     ('site_traffic', 'Visits of the site',    'visits',  'higher', 'sum',           'pool', 'ratio', 1,   true,  NULL),
-    ('orders',       'Orders on the site',    'orders',  'higher', 'sum',           'pool', 'ratio', 1,   true,  NULL);
+    ('orders',       'Orders on the site',    'orders',  'higher', 'sum',           'pool', 'ratio', 1,   true,  NULL),
+    ('calls',        'Calls answered',        'calls',   'higher', 'sum',           'pool', 'ratio', 1,   true,  NULL);
 
 -- Those computed from other KPIs of the same unit, and one that has no figures
 -- of its own and lives from the scores of others.
@@ -104,6 +105,7 @@ SELECT kpi.deploy(m, u) FROM unnest('{promoters, detractors, responses, nps}'::t
 SELECT kpi.deploy('deals', u) FROM unnest('{RET-S, CLD-S}'::text[]) AS u;
 SELECT kpi.deploy(m, 'RET-M') FROM unnest('{site_traffic, orders, conversion_rate}'::text[]) AS m;
 SELECT kpi.deploy('customer_focus', 'acme', '{1}');
+SELECT kpi.deploy('calls', 'RET-C', '{3}'), kpi.deploy('calls', 'RC-H');
 -- Marketing is a cost to revenue, not a source of it.
 DELETE FROM kpi.kpi WHERE unit_id IN (kpi.unit_id('RET-M'), kpi.unit_id('RM-D'))
     AND measure_id IN (SELECT measure_id FROM kpi.measure WHERE code IN ('revenue', 'training', 'defect_rate', 'availability', 'lead_time'));
@@ -112,7 +114,7 @@ DELETE FROM kpi.kpi WHERE unit_id IN (kpi.unit_id('RET-M'), kpi.unit_id('RM-D'))
 UPDATE kpi.kpi k SET owner = u.owner, objective_id = o.objective_id
 FROM kpi.unit u, kpi.measure m, kpi.objective o,
      (VALUES ('revenue', 'grow'), ('cost', 'grow'), ('market', 'grow'), ('deals', 'grow'), ('revenue_growth', 'grow'), ('roi', 'grow'), ('market_share', 'grow'),
-             ('promoters', 'delight'), ('detractors', 'delight'), ('responses', 'delight'), ('nps', 'delight'), ('customer_focus', 'delight'),
+             ('promoters', 'delight'), ('detractors', 'delight'), ('responses', 'delight'), ('nps', 'delight'), ('customer_focus', 'delight'), ('calls', 'delight'),
              ('defect_rate', 'deliver'), ('availability', 'deliver'), ('lead_time', 'deliver'),
              ('training', 'learn'), ('headcount', 'learn'), ('revenue_per_head', 'learn'),
              ('site_traffic', 'traffic'), ('orders', 'traffic'), ('conversion_rate', 'traffic')) AS serves (measure, objective)
@@ -154,6 +156,7 @@ FROM (VALUES ('RET-S', 'RET'), ('RET-C', 'RET'), ('CLD-S', 'CLD'), ('RS-N', 'RET
              ('CS-E', 'CLD-S'), ('CS-A', 'CLD-S'), ('RM-D', 'RET-M')) AS l (child, parent)
 CROSS JOIN unnest('{nps, conversion_rate}'::text[]) AS m
 WHERE (m = 'conversion_rate') = (l.child = 'RM-D');
+SELECT kpi.link_kpi('RET-C', 'calls', 'RET', 'nps', 'aligned');
 
 -- 5. The figures -------------------------------------------------------------
 -- Made up by arithmetic, the same on every machine: t numbers the teams, i the
@@ -218,6 +221,9 @@ FROM (VALUES ('RET',  'cost',          820000,  9500, 9000), ('CLD',  'cost',   
      report r
 WHERE r.t = 1;
 
+INSERT INTO kpi.fact_entry (unit, measure, period, value)
+SELECT unit, 'calls', period, 1900 + 25 * i + 20 * swing FROM report WHERE unit = 'RC-H' AND i < 18;
+
 -- A single figure, from an application, on the day it happened.
 SELECT kpi.record_fact('RS-N', 'revenue', date '2026-09-17', 18250, note => 'late booking');
 
@@ -270,6 +276,7 @@ FROM (VALUES ('RET',  'cost', 980000), ('CLD', 'cost', 740000), ('acme', 'cost',
              ('RET',  'roi', 25),      ('CLD', 'roi', 20),      ('acme', 'roi', 24),
              ('RET',  'market_share', 13), ('CLD', 'market_share', 14), ('acme', 'market_share', 14),
              ('RET',  'revenue_growth', 8), ('CLD', 'revenue_growth', 12), ('acme', 'revenue_growth', 10),
+             ('RET-C', 'calls', 2300), ('RC-H', 'calls', 2300),
              ('acme', 'deals', 18), ('RET', 'deals', 9), ('CLD', 'deals', 9), ('RET-S', 'deals', 9), ('CLD-S', 'deals', 9),
              ('RS-N', 'deals', 5), ('RS-S', 'deals', 4), ('CS-E', 'deals', 5), ('CS-A', 'deals', 4)) AS t (unit, measure, value),
      kpi.generate_series('2026-01', '2026-12') AS p;
@@ -334,6 +341,94 @@ COMMIT;
 BEGIN;
 SET LOCAL kpi_cascade.reason = 'An invoice was booked twice';
 UPDATE kpi.fact_entry SET value = value - 12000 WHERE reference = 'erp/CS-A/2026-08';
+COMMIT;
+
+-- Counting calls made them short.  From July 2026 on the hotline is measured by
+-- what it solves: the new measure takes the place of the old one at both units,
+-- with owners, objective and link, and needs targets of its own.
+BEGIN;
+INSERT INTO kpi.measure (code, name, unit_of_measure, rollup, multiplier) VALUES ('solved', 'Solved at first contact', '%', 'ratio', 100);
+SELECT unit, links, unused_targets FROM kpi.replace_measure('calls', 'solved', date '2026-07-01');
+INSERT INTO kpi.target_entry (unit, measure, period, value)
+SELECT u, 'solved', p::text, 80 FROM unnest('{RET-C, RC-H}'::text[]) AS u, kpi.generate_series('2026-07', '2026-12') AS p;
+INSERT INTO kpi.fact_entry (unit, measure, period, value, weight) VALUES
+    ('RC-H', 'solved', '2026-07', 1764, 2180), ('RC-H', 'solved', '2026-08', 1802, 2195), ('RC-H', 'solved', '2026-09', 1871, 2210);
+COMMIT;
+
+-- The hotline delivers nothing any more: its lead time ends with September.
+UPDATE kpi.kpi SET valid_to = '2026-10-01' WHERE kpi_id = kpi.kpi_id('RC-H', 'lead_time');
+
+-- 8. The management loop -------------------------------------------------------
+-- People look at the figures, say what they expect, decide, do and learn.
+
+BEGIN;
+
+-- Everybody who answers for a unit, and some of those who work there.
+INSERT INTO kpi.member (name, email)
+SELECT name, lower(replace(name, ' ', '.')) || '@acme.example'
+FROM (SELECT owner AS name FROM kpi.unit UNION SELECT unnest('{Lea Winter, Bo Larsen, Giulia Serra, Tarek Nasser, Maja Holm, Yuki Sato, Ana Prieto, Dan Fox}'::text[])) AS people;
+INSERT INTO kpi.membership (member_id, unit_id, function)
+SELECT m.member_id, u.unit_id, 'lead' FROM kpi.unit u JOIN kpi.member m ON m.name = u.owner
+UNION ALL
+SELECT m.member_id, kpi.unit_id(w.unit), w.function
+FROM (VALUES ('Lea Winter', 'RS-N', 'sales'), ('Bo Larsen', 'RS-N', 'sales'), ('Giulia Serra', 'RS-S', 'sales'), ('Tarek Nasser', 'RC-H', 'agent'), ('Maja Holm', 'RC-H', 'agent'),
+             ('Yuki Sato', 'CS-A', 'sales'), ('Ana Prieto', 'CS-E', 'sales'), ('Dan Fox', 'CP-C', 'engineer')) AS w (name, unit, function)
+JOIN kpi.member m USING (name);
+
+-- Who has seen which objective.
+SELECT count(kpi.acknowledge(o.code, m.name))
+FROM kpi.objective o, kpi.member m
+WHERE o.code = 'grow' OR o.code IN ('mission', 'vision') AND m.name < 'M' OR o.code = 'delight' AND m.name IN ('Jonas Weber', 'Nadia Haddad', 'Tarek Nasser');
+
+-- A figure may be late by ten days, money by five.
+UPDATE kpi.measure SET due_after = CASE WHEN unit_of_measure = 'EUR' THEN interval '5 days' ELSE interval '10 days' END;
+
+-- What owners say of their figures, and what they expect: the second is an answer.
+INSERT INTO kpi.check_in (kpi_id, period, author, at, comment, confidence, forecast)
+SELECT kpi.kpi_id(c.unit, c.measure), c.period::kpi_period, c.author, c.at::timestamptz, c.comment, c.confidence, c.forecast
+FROM (VALUES ('RS-S', 'revenue',     '2026-Q3', 'Marco Conti',  '2026-09-04 09:10', 'Our largest customer is gone, and two smaller ones will not make up for it this quarter.', 0.1, 1150000),
+             ('RET',  'revenue',     '2026-Q3', 'Tom Becker',   '2026-09-07 17:40', 'North makes up for half of what South lacks.', 0.4, 3770000),
+             ('CLD',  'revenue',     '2026-Q3', 'Mei Tanaka',   '2026-09-08 08:05', 'On plan.', 0.8, 2660000),
+             ('RC-H', 'solved',      '2026-09', 'Nadia Haddad', '2026-10-02 11:20', 'The new knowledge base helps. Next: returns.', 0.9, NULL),
+             ('RC-H', 'training',    '2026-Q3', 'Nadia Haddad', '2026-10-02 11:25', 'Nobody could be spared in summer; courses start in October.', 0.2, NULL),
+             ('acme', 'revenue_growth', '2026-Q3', 'Ines Ortega', '2026-10-05 07:30', 'South decides it.', 0.5, 9)) AS c (unit, measure, period, author, at, comment, confidence, forecast);
+INSERT INTO kpi.check_in (kpi_id, period, author, at, comment, reply_to)
+SELECT kpi_id, period, 'Tom Becker', at + interval '3 hours', 'What would it take to win them back?', check_in_id FROM kpi.check_in WHERE author = 'Marco Conti';
+
+-- Two reviews of Retail; what was decided, and who does what by when.
+INSERT INTO kpi.review (unit_id, held_on, period, chair, summary) VALUES
+    (kpi.unit_id('RET'), '2026-07-09', '2026-Q2', 'Tom Becker', 'A good half-year. South is the risk.'),
+    (kpi.unit_id('RET'), '2026-10-08', '2026-Q3', 'Tom Becker', 'South costs us the quarter; the target of its last three months was lowered, that of Retail was not.');
+INSERT INTO kpi.review_item (review_id, kpi_id, objective_id, discussion, decision)
+SELECT r.review_id, CASE WHEN i.measure IS NOT NULL THEN kpi.kpi_id(i.unit, i.measure) END, o.objective_id, i.discussion, i.decision
+FROM (VALUES (date '2026-07-09', 'RS-S', 'revenue', NULL,    'One customer is a third of the business.',       'Find two more.'),
+             ('2026-10-08',      'RS-S', 'revenue', NULL,    'The customer is gone; 30,000 a month less.',     'Two sales people of North help out until the end of the year.'),
+             ('2026-10-08',      'RC-H', 'solved',  NULL,    'First quarter with the new measure: above 80 %.', NULL),
+             ('2026-10-08',      NULL,   NULL,      'green', 'Nobody measures it.',                            'Service proposes a KPI.')) AS i (held_on, unit, measure, objective, discussion, decision)
+JOIN kpi.review r USING (held_on)
+LEFT JOIN kpi.objective o ON o.code = i.objective;
+INSERT INTO kpi.action_item (kpi_id, objective_id, review_id, description, owner, due_on, done_on)
+SELECT CASE WHEN a.measure IS NOT NULL THEN kpi.kpi_id(a.unit, a.measure) END, o.objective_id, r.review_id, a.description, a.owner, a.due_on, a.done_on
+FROM (VALUES (date '2026-07-09', 'RS-S', 'revenue',  NULL,    'List the twenty largest prospects of the south', 'Giulia Serra', date '2026-07-31', date '2026-07-28'),
+             ('2026-07-09',      'RS-S', 'revenue',  NULL,    'Visit the first ten of them',                    'Marco Conti',  '2026-09-30',      NULL),
+             ('2026-10-08',      'RS-S', 'revenue',  NULL,    'Lend two sales people to the south',             'Freya Lind',   '2026-10-15',      NULL),
+             ('2026-10-08',      'RC-H', 'training', NULL,    'Book the courses that summer did not allow',     'Nadia Haddad', '2026-11-30',      NULL),
+             ('2026-10-08',      NULL,   NULL,       'green', 'Propose a KPI for parcels without emissions',    'Jonas Weber',  '2026-12-15',      NULL)) AS a (held_on, unit, measure, objective, description, owner, due_on, done_on)
+JOIN kpi.review r USING (held_on)
+LEFT JOIN kpi.objective o ON o.code = a.objective;
+
+-- What it takes to move a measure, and who has learned it.
+INSERT INTO kpi.skill (code, name) VALUES ('negotiation', 'Negotiating with large customers'), ('first_contact', 'Solving at first contact'), ('root_cause', 'Finding root causes');
+INSERT INTO kpi.measure_skill (measure_id, skill_id)
+SELECT m.measure_id, s.skill_id
+FROM (VALUES ('revenue', 'negotiation'), ('solved', 'first_contact'), ('defect_rate', 'root_cause')) AS n (measure, skill)
+JOIN kpi.measure m ON m.code = n.measure JOIN kpi.skill s ON s.code = n.skill;
+INSERT INTO kpi.training (member_id, skill_id, completed_on, expires_on)
+SELECT m.member_id, s.skill_id, t.completed_on, t.expires_on
+FROM (VALUES ('Freya Lind', 'negotiation', date '2025-11-12', NULL::date), ('Lea Winter', 'negotiation', '2026-02-03', NULL), ('Clara Dubois', 'negotiation', '2024-05-20', '2026-05-20'),
+             ('Nadia Haddad', 'first_contact', '2026-06-15', NULL), ('Tarek Nasser', 'first_contact', '2026-06-15', '2027-06-15'), ('Sam Okafor', 'root_cause', '2025-03-01', NULL)) AS t (name, skill, completed_on, expires_on)
+JOIN kpi.member m USING (name) JOIN kpi.skill s ON s.code = t.skill;
+
 COMMIT;
 
 ANALYZE;

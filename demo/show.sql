@@ -112,9 +112,40 @@ SELECT u.path, m.code, r.period, r.value, f.value, r.reason
 FROM kpi.fact_revision r LEFT JOIN kpi.fact f USING (fact_id) JOIN kpi.kpi k ON k.kpi_id = r.kpi_id JOIN kpi.unit u USING (unit_id) JOIN kpi.measure m USING (measure_id)
 ORDER BY 1, 2, 3;
 
+\pset title 'A measure was replaced: what do the two say?  The hotline, six ':grain's up to ':period
+SELECT period, measure, round(actual, 1) AS actual, target, round(100 * attainment, 1) AS "attained %", status
+FROM kpi.series('RC-H', 'solved', :'period', 6);
+
+\pset title 'What do owners say of it?  The last check-in of each KPI on ':period', or within'
+SELECT unit, measure, period, author, at::date AS "on", round(100 * confidence) AS "sure %", forecast AS expects, comment
+FROM kpi.latest_check_in WHERE period && :'period' ORDER BY at DESC;
+
+\pset title 'What shall Retail talk about when it reviews ':period'?  Without what depends on the day you look'
+SELECT item_no AS "no", reason, unit, coalesce(measure, objective) AS about, sentence, owner
+FROM kpi.review_agenda('RET', :'period') WHERE reason NOT IN ('stale_data', 'overdue_action') ORDER BY item_no;
+
+\pset title 'What did we agree to do, and what is not done?'
+SELECT due_on AS due, unit, coalesce(measure, objective) AS about, description, owner, decided_on AS "decided on" FROM kpi.open_actions ORDER BY due_on, action_item_id;
+
+\pset title 'Who still has to learn what it takes, where it shows?'
+SELECT unit, measure, status, skill_name AS skill, gap || ' of ' || members AS "without it", array_to_string(names, ', ') AS who
+FROM kpi.training_gap WHERE status IN ('off_track', 'at_risk') OR measure = 'solved' ORDER BY unit, measure;
+
+\pset title 'Who has seen what we want?'
+SELECT name AS objective, kind, seen || ' of ' || members AS "seen by", round(100 * share) AS "%" FROM kpi.objective_reach ORDER BY objective_id;
+
+\pset title 'Who owes figures?  Two weeks after the end of ':period
+SELECT owner, count(*) AS figures, count(DISTINCT kpi_id) AS "KPIs", min(due_since) AS "since", string_agg(DISTINCT measure, ', ') AS measures
+FROM kpi.due(kpi.last_day(:'period') + 14) GROUP BY owner ORDER BY min(due_since), owner;
+
 \pset title 'Where does the work not tie to the goals?  Without what depends on the day you look: no_data and no_target'
 SELECT severity, code, unit, measure, period, sentence
 FROM kpi.alignment WHERE code NOT IN ('no_data', 'no_target') ORDER BY severity, code, unit, period;
 
 \pset title 'Is all of that right?  Differences from a recomputation out of the raw figures'
 SELECT count(*) AS differences FROM kpi.verify();
+
+\pset title
+\echo 'And all of it on one page, for everybody in the service department of Retail:'
+\echo
+SELECT kpi.briefing('RET-C', :'period') \g (format=unaligned tuples_only=on)

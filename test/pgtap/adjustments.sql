@@ -53,6 +53,9 @@ SELECT is((SELECT year_to_date FROM kpi.trend WHERE unit = 'co' AND measure = 'c
 SELECT is((SELECT string_agg(DISTINCT unit::text, ' ') FROM kpi.explain('co', 'calls', '2020-04') WHERE depth > 0), 'co.a co.b', 'it explains nothing later');
 SELECT is((SELECT string_agg(DISTINCT unit::text, ' ') FROM kpi.explain('co', 'calls', '2020-03') WHERE depth > 0), 'co.a co.a.x co.b', 'and all before');
 SELECT is_empty($$SELECT * FROM kpi.alignment WHERE kpi_id = kpi.kpi_id('X', 'calls')$$, 'no finding is about it');
+DELETE FROM kpi.fact WHERE kpi_id = kpi.kpi_id('X', 'calls') AND period >= '2020-03';
+SELECT is((SELECT string_agg(period::text, ' ' ORDER BY period) FROM kpi.due('2020-08-01') WHERE kpi_id = kpi.kpi_id('X', 'calls')), '2019-06 2019-07 2019-08 2019-09 2019-10 2019-11 2019-12 2020-03',
+          'it owes what it owed while it was there: all months without a fact since its first, May 2019, up to March');
 SELECT is_empty('SELECT * FROM kpi.verify()', 'all of it is what a recomputation gives');
 ROLLBACK TO before;
 
@@ -98,6 +101,7 @@ SELECT results_eq($$SELECT m.code, k.owner, k.weight, k.objective_id IS NOT NULL
                      WHERE unit_id = kpi.unit_id('X') AND m.code IN ('calls', 'visits') ORDER BY code$$,
                   $$VALUES ('calls', 'olga', 3::numeric, true, '{"a": 1}'::jsonb, NULL::date, date '2020-04-01'), ('visits', 'olga', 3, true, '{"a": 1}', '2020-04-01', NULL)$$,
                   'one ends, the other begins with all that is its own');
+SELECT is((SELECT string_agg(DISTINCT measure, ' ') FROM kpi.due('2021-02-01') WHERE unit = 'co.a.x' AND period >= '2020-04'), 'revenue visits', 'from then on figures are due of the new one');
 SELECT results_eq($$SELECT m.code, l.valid_from, l.valid_to FROM kpi.link l JOIN kpi.kpi k ON k.kpi_id = l.child_kpi_id JOIN kpi.measure m USING (measure_id) WHERE l.contributes = 'denominator' ORDER BY 1$$,
                   $$VALUES ('calls', NULL::date, date '2020-04-01'), ('visits', '2020-04-01', NULL)$$, 'the link goes on');
 INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('X', 'visits', '2020-04', 50), ('B', 'visits', '2020-04', 150), ('X', 'visits', '2020-05', 60);

@@ -93,6 +93,25 @@ is($node->safe_psql('postgres', q{SELECT string_agg(format('%s %s %s %s', code, 
 	. 'targets_do_not_add_up acme.retail.sales 2026-11 -30000, targets_do_not_add_up acme.retail.sales 2026-12 -30000',
 	'what does not tie to the goals');
 is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT code, ' ') FROM kpi.alignment WHERE code = 'no_target' AND measure = 'headcount'}), '', 'a range is a target');
+# The hotline was measured by its calls until June 2026 and is by what it solves since: both are there, and neither counts in the other.
+is( $node->safe_psql('postgres', q{SELECT round(actual, 6), previous, last_year, predecessor, predecessor_actual, predecessor_previous, predecessor_last_year
+		FROM kpi.trend WHERE unit = 'acme.retail.service.hotline' AND measure = 'solved' AND period = '2026-Q3'}),
+	$node->safe_psql('postgres', q{SELECT round(100 * sum(value) FILTER (WHERE measure = 'solved') / sum(weight) FILTER (WHERE measure = 'solved'), 6), NULL, NULL, 'calls', NULL,
+			trim_scale(sum(value) FILTER (WHERE measure = 'calls' AND period BETWEEN '2026-04' AND '2026-06')), trim_scale(sum(value) FILTER (WHERE measure = 'calls' AND period BETWEEN '2025-07' AND '2025-09'))
+		FROM kpi.fact_entry WHERE unit = 'acme.retail.service.hotline'}),
+	'the trend shows what was replaced');
+is($node->safe_psql('postgres', q{SELECT string_agg(measure, ' ') FROM kpi.series('RET-C', 'solved', '2026-08', 4)}), 'calls calls solved solved', 'as one series, a department up');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM kpi.attainment WHERE measure = 'calls' AND period_end >= '2026-07-01'}), '0', 'calls end with June, targets or not');
+is($node->safe_psql('postgres', q{SELECT string_agg(period::text, ' ' ORDER BY period) FROM kpi.attainment
+		WHERE unit = 'acme.retail.service.hotline' AND measure = 'lead_time' AND period IN ('2026-Q3', '2026-09', '2026-10', '2026-Q4', '2026')}), '2026-09 2026-Q3', 'a KPI that is retired keeps what was');
+# The page for the service department: 100 * 5437 / 6585 = 82.566...; three of its four people have seen the objective.
+my $page = $node->safe_psql('postgres', q{SELECT kpi.briefing('RET-C', '2026-Q3')});
+like($page, qr/^\| \S+ on track +\| Solved at first contact \(%\) +\| +82\.57 \| +80 \| \S+ 103% \|.*\| replaces calls +\|$/m, 'the page has its figures');
+like($page, qr/Customers stay and recommend us +\|.*\| +3 of 4 \|$/m, 'and who has seen what for');
+is( $node->safe_psql('postgres', q{SELECT string_agg(description, '; ' ORDER BY due_on) FROM kpi.open_actions WHERE unit = 'acme.retail.sales.south'}),
+	'Visit the first ten of them; Lend two sales people to the south', 'what was decided and is not done');
+is($node->safe_psql('postgres', q{SELECT names FROM kpi.training_gap WHERE measure = 'solved' AND unit = 'acme.retail.service.hotline'}), '{"Maja Holm"}', 'who has to learn');
+is($node->safe_psql('postgres', q{SELECT owner, string_agg(period::text, ' ') FROM kpi.due('2026-10-14') GROUP BY owner}), 'Nadia Haddad|2026-07 2026-08', 'and who owes figures: training in summer');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM kpi.verify()'), '0', 'nothing differs from the recomputation');
 
 $node->stop;
