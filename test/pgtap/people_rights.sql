@@ -12,14 +12,14 @@ INSERT INTO kpi.unit (path) VALUES ('co'), ('co.a'), ('co.b');
 INSERT INTO kpi.measure (code) VALUES ('m');
 SELECT kpi.deploy('m', 'co') \g /dev/null
 INSERT INTO kpi.objective (objective_id, code, unit_id) VALUES (1, 'all', NULL), (2, 'a', kpi.unit_id('co.a')), (3, 'b', kpi.unit_id('co.b'));
-INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('co.a', 'm', '2026-01', 5), ('co.b', 'm', '2026-01', 5), ('co.a', 'm', '2026-02', 4), ('co.b', 'm', '2026-02', 1);
-INSERT INTO kpi.target_entry (unit, measure, period, value) SELECT u, 'm', p, CASE u WHEN 'co' THEN 10 ELSE 5 END FROM unnest('{co,co.a,co.b}'::text[]) u, unnest('{2026-01,2026-02}'::text[]) p;
+INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('co.a', 'm', '2021-01', 5), ('co.b', 'm', '2021-01', 5), ('co.a', 'm', '2021-02', 4), ('co.b', 'm', '2021-02', 1);
+INSERT INTO kpi.target_entry (unit, measure, period, value) SELECT u, 'm', p, CASE u WHEN 'co' THEN 10 ELSE 5 END FROM unnest('{co,co.a,co.b}'::text[]) u, unnest('{2021-01,2021-02}'::text[]) p;
 INSERT INTO kpi.member (member_id, name) VALUES (1, 'Ann'), (2, 'Bob');
 INSERT INTO kpi.membership (member_id, unit_id) VALUES (1, kpi.unit_id('co.a')), (2, kpi.unit_id('co.b')), (2, kpi.unit_id('co'));
 INSERT INTO kpi.skill (skill_id, code) VALUES (1, 's');
 INSERT INTO kpi.measure_skill SELECT measure_id, 1 FROM kpi.measure;
 SELECT kpi.acknowledge('a', 'Ann'), kpi.acknowledge('b', 'Bob') \g /dev/null
-SELECT kpi.check_in(u, 'm', '2026-02', 'of ' || u, 0.1) FROM unnest('{co,co.a,co.b}'::text[]) u \g /dev/null
+SELECT kpi.check_in(u, 'm', '2021-02', 'of ' || u, 0.1) FROM unnest('{co,co.a,co.b}'::text[]) u \g /dev/null
 INSERT INTO kpi.action_item (kpi_id, description, due_on) SELECT kpi_id, 'of ' || u.path::text, current_date - 1 FROM kpi.kpi JOIN kpi.unit u USING (unit_id);
 INSERT INTO kpi.action_item (objective_id, description, due_on) VALUES (1, 'of all', current_date - 1), (2, 'of objective a', current_date - 1), (3, 'of objective b', current_date - 1);
 
@@ -37,9 +37,9 @@ SET LOCAL ROLE kpi_test_writer;
 SELECT lives_ok(format($$
     INSERT INTO kpi.member (member_id, name) VALUES (7, 'Cy');
     INSERT INTO kpi.membership (member_id, unit_id) VALUES (7, %2$s);
-    INSERT INTO kpi.check_in (check_in_id, kpi_id, period, comment) VALUES (700, %1$s, '2026-02', 'first');
-    INSERT INTO kpi.check_in (check_in_id, kpi_id, period, reply_to) VALUES (701, %1$s, '2026-02', 700);
-    INSERT INTO kpi.review (review_id, unit_id, period) VALUES (7, %2$s, '2026-02');
+    INSERT INTO kpi.check_in (check_in_id, kpi_id, period, comment) VALUES (700, %1$s, '2021-02', 'first');
+    INSERT INTO kpi.check_in (check_in_id, kpi_id, period, reply_to) VALUES (701, %1$s, '2021-02', 700);
+    INSERT INTO kpi.review (review_id, unit_id, period) VALUES (7, %2$s, '2021-02');
     INSERT INTO kpi.review_item (review_item_id, review_id, kpi_id) VALUES (7, 7, %1$s);
     INSERT INTO kpi.action_item (action_item_id, review_id, kpi_id, description, owner) VALUES (700, 7, %1$s, 'do', 'Cy');
     UPDATE kpi.action_item SET state = 'done' WHERE action_item_id = 700;
@@ -87,18 +87,18 @@ RESET ROLE;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA kpi TO kpi_test_reader;
 REVOKE EXECUTE ON FUNCTION kpi.rebuild() FROM kpi_test_reader;
 GRANT SELECT ON kpi.unit, kpi.owing_kpi, kpi.steered_kpi, kpi.held_review, kpi.current_cell, kpi.described_kpi, kpi.described_objective, kpi.proposed_target, kpi.unit_score TO kpi_test_reader;
-DELETE FROM kpi.fact WHERE period = '2026-02' AND kpi_id = kpi.kpi_id('co.b', 'm');
-SELECT set_eq($$SELECT concat_ws(' ', unit, period) FROM kpi.due('2026-03-01')$$, '{co.b 2026-02}'::text[], 'b owes a figure');
+DELETE FROM kpi.fact WHERE period = '2021-02' AND kpi_id = kpi.kpi_id('co.b', 'm');
+SELECT set_eq($$SELECT concat_ws(' ', unit, period) FROM kpi.due('2021-03-01')$$, '{co.b 2021-02}'::text[], 'b owes a figure');
 SET LOCAL ROLE kpi_test_reader;
-SELECT is_empty($$SELECT * FROM kpi.due('2026-03-01')$$, 'which who may not see b does not learn');
+SELECT is_empty($$SELECT * FROM kpi.due('2021-03-01')$$, 'which who may not see b does not learn');
 -- 4 of 10 in February is off track, whoever looks; beneath are a's 1 that lacks, and b's 5 for those who see it
-SELECT results_eq($$SELECT reason, unit::text, amount, sentence FROM kpi.review_agenda('co', '2026-02') WHERE reason IN ('largest_contribution', 'stale_data')$$,
-    $$VALUES ('largest_contribution', 'co.a', 1::numeric, 'It takes 1 from measure "m" of unit "co", which is off_track in 2026-02 and lacks 6 to its target.')$$, 'an agenda of what may be seen');
+SELECT results_eq($$SELECT reason, unit::text, amount, sentence FROM kpi.review_agenda('co', '2021-02') WHERE reason IN ('largest_contribution', 'stale_data')$$,
+    $$VALUES ('largest_contribution', 'co.a', 1::numeric, 'It takes 1 from measure "m" of unit "co", which is off_track in 2021-02 and lacks 6 to its target.')$$, 'an agenda of what may be seen');
 RESET ROLE;
-SELECT results_eq($$SELECT reason, unit::text, amount FROM kpi.review_agenda('co', '2026-02') WHERE reason IN ('largest_contribution', 'stale_data')$$,
+SELECT results_eq($$SELECT reason, unit::text, amount FROM kpi.review_agenda('co', '2021-02') WHERE reason IN ('largest_contribution', 'stale_data')$$,
     $$VALUES ('largest_contribution', 'co.b', 5::numeric), ('stale_data', 'co.b', 1)$$, 'and of all of it');
 SET LOCAL ROLE kpi_test_reader;
-SELECT throws_ok($$SELECT * FROM kpi.review_agenda('co.b', '2026-02')$$, '42704', 'unit "co.b" does not exist', 'no agenda of a hidden unit');
+SELECT throws_ok($$SELECT * FROM kpi.review_agenda('co.b', '2021-02')$$, '42704', 'unit "co.b" does not exist', 'no agenda of a hidden unit');
 
 RESET ROLE;
 SELECT * FROM finish();
