@@ -347,14 +347,14 @@ is_known(const FactGroup *group)
 static void
 remember(KpiStore *store, int64 kpi_id, KpiGrain grain, int fiscal_start)
 {
-	int			worth;
+	int			pages;
 
 	/* among its neighbours already */
 	if (kpi_store_known_kpi(kpi_id, &grain, &fiscal_start))
 		return;
-	worth = kpi_store_worth_remembering();
-	if (worth > 1)
-		kpi_store_remember_kpis(store, kpi_id, worth);
+	pages = kpi_store_worth_remembering();
+	if (pages > 0)
+		kpi_store_remember_kpis(store, kpi_id, pages);
 	else
 		kpi_store_remember_kpi(kpi_id, grain, fiscal_start);
 }

@@ -52,6 +52,7 @@
 #include "miscadmin.h"
 #include "settings.h"
 #include "storage/lmgr.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -69,6 +70,7 @@ static bool has_looked = false;
 /* since this session last looked whether too much is pending */
 static int64 captured_then = 0;
 static TimestampTz looked_at = 0;
+static int64 look_every = 0;
 /* no fold before that time: ten times the last fold's duration after it */
 static TimestampTz not_before = 0;
 
@@ -488,7 +490,7 @@ may_be_too_much(void)
 {
 	return kpi_max_pending > 0 &&
 		(captured_then > kpi_max_pending / 16 ||
-		 GetCurrentTimestamp() - looked_at >= INT64CONST(1000000));
+		 GetCurrentStatementStartTimestamp() - looked_at >= look_every);
 }
 
 /* is enough pending, and the last fold long enough ago? */
@@ -522,19 +524,21 @@ is_due(void)
 /*
  * Back-pressure: is more pending than should ever be, whoever is to fold it?
  * Looked at when this session alone has captured a sixteenth of that since it
- * last looked, or a second ago; the size of the table tells in most cases that
- * it cannot be.  If somebody is folding right now, the rows are being drained.
+ * last looked, and at its first commit, and then so often that all sessions of
+ * the database together look once a second; the size of the table tells in most
+ * cases that it cannot be.  If somebody is folding right now, the rows are being
+ * drained.
  */
 static bool
 is_too_much(void)
 {
 	Snapshot	snapshot;
 	KpiStore   *store;
-	int64		oldest;
 	int64		n = 0;
 
 	captured_then = 0;
-	looked_at = GetCurrentTimestamp();
+	looked_at = GetCurrentStatementStartTimestamp();
+	look_every = INT64CONST(1000000) * Max(CountDBBackends(MyDatabaseId), 1);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(snapshot);
 	store = kpi_store_open(snapshot);
@@ -543,7 +547,7 @@ is_too_much(void)
 		KpiFoldState state;
 
 		kpi_store_read_state(store, &state);
-		n = kpi_store_count_pending(store, &state, (int64) kpi_max_pending + 1, &oldest);
+		n = kpi_store_estimate_pending(store, &state, (int64) kpi_max_pending + 1);
 	}
 	kpi_store_close(store);
 	PopActiveSnapshot();

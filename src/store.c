@@ -179,6 +179,7 @@ struct KpiLookup
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	bool		shows_entries;
 	int			n_keys;
 	ScanKeyData keys[KPI_LOOKUP_KEYS];
 };
@@ -225,6 +226,7 @@ kpi_lookup_start(KpiLookup *lookup, const Datum *keys)
 
 	for (int i = 0; i < lookup->n_keys; i++)
 		lookup->keys[i].sk_argument = keys[i];
+	lookup->scan->xs_want_itup = lookup->shows_entries;
 	index_rescan(lookup->scan, lookup->keys, lookup->n_keys, NULL, 0);
 	MemoryContextSwitchTo(old);
 }
@@ -234,9 +236,12 @@ kpi_store_start(KpiStore *store, KpiLookupSlot slot, const KpiPreparedLookup *lo
 				const Datum *keys)
 {
 	if (store->lookups[slot] == NULL)
+	{
 		store->lookups[slot] = kpi_store_lookup(store, lookup->table, lookup->index,
 												lookup->n_keys, lookup->columns,
 												lookup->strategies);
+		store->lookups[slot]->shows_entries = lookup->shows_entries;
+	}
 	kpi_lookup_start(store->lookups[slot], keys);
 	return store->lookups[slot];
 }
@@ -261,6 +266,34 @@ TupleTableSlot *
 kpi_lookup_last(KpiLookup *lookup)
 {
 	return get_row(lookup, BackwardScanDirection);
+}
+
+bool
+kpi_lookup_pass(KpiLookup *lookup)
+{
+	MemoryContext old = MemoryContextSwitchTo(lookup->context);
+	bool		found = index_getnext_tid(lookup->scan, ForwardScanDirection) != NULL;
+
+	MemoryContextSwitchTo(old);
+	return found;
+}
+
+Datum
+kpi_lookup_entry(KpiLookup *lookup, int column)
+{
+	bool		isnull;
+
+	return index_getattr(lookup->scan->xs_itup, column, lookup->scan->xs_itupdesc, &isnull);
+}
+
+TupleTableSlot *
+kpi_lookup_row(KpiLookup *lookup)
+{
+	MemoryContext old = MemoryContextSwitchTo(lookup->context);
+	bool		found = index_fetch_heap(lookup->scan, lookup->slot);
+
+	MemoryContextSwitchTo(old);
+	return found ? lookup->slot : NULL;
 }
 
 void

@@ -149,7 +149,7 @@ extern bool kpi_store_may_know(void);
 extern bool kpi_store_known_kpi(int64 kpi_id, KpiGrain *grain, int *fiscal_start);
 /* remembers that; to be called only where it may be known */
 extern void kpi_store_remember_kpi(int64 kpi_id, KpiGrain grain, int fiscal_start);
-/* how many it is worth to look up with one that is not known */
+/* how many pages of kpi.kpi it is worth to read for one that is not known; 0: only that one */
 extern int	kpi_store_worth_remembering(void);
 
 extern KpiStore *kpi_store_open(Snapshot snapshot);
@@ -177,6 +177,11 @@ typedef struct KpiPendingPart
 } KpiPendingPart;
 extern void kpi_store_take_pending(KpiStore *store, const KpiFoldState *state, uint64 own,
 								   int64 limit, KpiPendingPart *part);
+/*
+ * About how many there are, up to a limit: counted in the index, without a look
+ * at the rows, so those of rolled back and of running transactions count.
+ */
+extern int64 kpi_store_estimate_pending(KpiStore *store, const KpiFoldState *state, int64 limit);
 /* about how many rows kpi.pending could hold at most, by its size */
 extern int64 kpi_store_pending_bound(KpiStore *store);
 extern void kpi_store_purge(KpiStore *store, uint64 from, uint64 before);
@@ -213,9 +218,9 @@ extern char *kpi_store_name_kpi(KpiStore *store, int64 kpi_id);
 extern bool kpi_store_has_unit(KpiStore *store, int64 unit_id);
 /* does a growth link, of whatever validity, lead into the KPI? */
 extern bool kpi_store_has_growth_link(KpiStore *store, int64 kpi_id);
-/* remembers up to limit KPIs that take facts, from that one on */
-extern void kpi_store_remember_kpis(KpiStore *store, int64 first, int limit);
-#define KPI_REMEMBER_LIMIT	64
+/* remembers the KPIs that take facts among those stored near that one, in so many pages */
+extern void kpi_store_remember_kpis(KpiStore *store, int64 kpi_id, int pages);
+#define KPI_REMEMBER_PAGES	256
 /* tallies the facts of a KPI in a period; false where there are none */
 extern bool kpi_store_facts(KpiStore *store, int64 kpi_id, KpiPeriod period, KpiTally *tally);
 /* calls visit for each fact there is */
@@ -234,6 +239,12 @@ extern bool kpi_store_cell(KpiStore *store, int64 kpi_id, KpiPeriod period, KpiC
 typedef void (*KpiCellVisitor) (void *context, int64 kpi_id, KpiPeriod period, const KpiCell *cell);
 extern void kpi_store_cells(KpiStore *store, int64 kpi_id, KpiPeriod first, KpiPeriod last,
 							KpiCellVisitor visit, void *context);
+/*
+ * The same for those in some periods, ascending, found by one walk along the
+ * index; some may be missed where there are many cells in between.
+ */
+extern void kpi_store_cells_among(KpiStore *store, int64 kpi_id, const KpiPeriod *periods, int n,
+								  KpiCellVisitor visit, void *context);
 /* the same for all cells there are, in no order */
 extern void kpi_store_each_cell(KpiStore *store, KpiCellVisitor visit, void *context);
 /* the distinct periods of all cells, ascending, as a list of ints */
@@ -294,6 +305,11 @@ extern void kpi_lookup_start(KpiLookup *lookup, const Datum *keys);
 extern struct TupleTableSlot *kpi_lookup_next(KpiLookup *lookup);
 /* the last row, or NULL, found from the end of the index */
 extern struct TupleTableSlot *kpi_lookup_last(KpiLookup *lookup);
+/* goes on to the next entry of the index, whatever its row; false where there is none */
+extern bool kpi_lookup_pass(KpiLookup *lookup);
+/* that entry's column, where the lookup shows entries, and its row, or NULL where none is visible */
+extern Datum kpi_lookup_entry(KpiLookup *lookup, int column);
+extern struct TupleTableSlot *kpi_lookup_row(KpiLookup *lookup);
 /* lookups that are prepared once while the store is open */
 typedef enum KpiLookupSlot
 {
@@ -304,10 +320,10 @@ typedef enum KpiLookupSlot
 	KPI_LOOKUP_FACTS_OF_KPI,
 	KPI_LOOKUP_TARGETS,
 	KPI_LOOKUP_GROWTH_LINKS,
-	KPI_LOOKUP_KPIS_FROM,
 	KPI_LOOKUP_GROWTH_LINKS_FROM,
 	KPI_LOOKUP_CELL,
 	KPI_LOOKUP_CELLS_BETWEEN,
+	KPI_LOOKUP_CELLS_AMONG,
 	KPI_LOOKUP_CELLS_OF_KPI,
 	KPI_LOOKUP_PERIOD_AFTER,
 	KPI_LOOKUP_CELLS_OF_GENERATION
@@ -321,6 +337,7 @@ typedef struct KpiPreparedLookup
 	int			n_keys;
 	AttrNumber	columns[KPI_LOOKUP_KEYS];
 	StrategyNumber strategies[KPI_LOOKUP_KEYS];
+	bool		shows_entries;
 } KpiPreparedLookup;
 /* starts it with these keys */
 extern KpiLookup *kpi_store_start(KpiStore *store, KpiLookupSlot slot,

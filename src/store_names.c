@@ -142,12 +142,16 @@ kpi_store_remember_kpi(int64 kpi_id, KpiGrain grain, int fiscal_start)
 
 /*
  * A session that writes facts of a few KPIs looks up those; one that goes on
- * to others will write facts of most.
+ * to others will write facts of most.  So what is looked up at a time doubles,
+ * and getting to know all KPIs costs little more than reading their table once.
  */
 int
 kpi_store_worth_remembering(void)
 {
-	return ++misses < 8 ? 1 : KPI_REMEMBER_LIMIT;
+	const int	few = 8;
+
+	misses++;
+	return misses < few ? 0 : Min(1 << Min(misses - few, 16), KPI_REMEMBER_PAGES);
 }
 
 /* ------------------------------------------------------------------------

@@ -393,6 +393,24 @@ kpi_store_count_pending(KpiStore *store, const KpiFoldState *state, int64 limit,
 	return n;
 }
 
+int64
+kpi_store_estimate_pending(KpiStore *store, const KpiFoldState *state, int64 limit)
+{
+	PendingScan scan;
+	int64		n = 0;
+
+	scan_pending(store, state, &scan);
+	do
+	{
+		while (n < limit && kpi_lookup_pass(scan.current))
+		{
+			CHECK_FOR_INTERRUPTS();
+			n++;
+		}
+	} while (n < limit && next_range(&scan));
+	return n;
+}
+
 /* no cut may lie below this */
 static uint64
 lowest_cut(KpiStore *store, const KpiFoldState *state)

@@ -9,6 +9,7 @@
 
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/tableam.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "catalog/pg_enum.h"
@@ -33,7 +34,6 @@ static const KpiPreparedLookup lookups[] = {
 	{BTEqualStrategyNumber}},
 	[KPI_LOOKUP_GROWTH_LINKS] = {KPI_TABLE_LINK, "link_growth_parent_idx", 1, {1},
 	{BTEqualStrategyNumber}},
-	[KPI_LOOKUP_KPIS_FROM] = {KPI_TABLE_KPI, "kpi_pkey", 1, {1}, {BTGreaterEqualStrategyNumber}},
 	[KPI_LOOKUP_GROWTH_LINKS_FROM] = {KPI_TABLE_LINK, "link_growth_parent_idx", 1, {1},
 	{BTGreaterEqualStrategyNumber}},
 };
@@ -147,42 +147,109 @@ next_growth_kpi(KpiStore *store, int64 kpi_id)
 	return slot == NULL ? PG_INT64_MAX : DatumGetInt64(slot_getattr(slot, KPI_LINK_PARENT, &isnull));
 }
 
-void
-kpi_store_remember_kpis(KpiStore *store, int64 first, int limit)
+/* what is to be remembered of a KPI */
+typedef struct FoundKpi
 {
-	int64		ids[KPI_REMEMBER_LIMIT];
-	int64		measure_ids[KPI_REMEMBER_LIMIT];
-	KpiLookup  *lookup = start(store, KPI_LOOKUP_KPIS_FROM, Int64GetDatum(first), 0);
-	TupleTableSlot *slot;
-	int64		growth_kpi = next_growth_kpi(store, first);
-	int64		measure_id = 0;
-	KpiGrain	grain = KPI_GRAIN_DAY;
-	int			fiscal_start = 1;
-	int			n = 0;
+	int64		kpi_id;
+	int64		measure_id;
+} FoundKpi;
 
-	while (n < Min(limit, KPI_REMEMBER_LIMIT) && (slot = kpi_lookup_next(lookup)) != NULL)
+static int
+compare_found(const void *a, const void *b)
+{
+	int64		x = ((const FoundKpi *) a)->kpi_id;
+	int64		y = ((const FoundKpi *) b)->kpi_id;
+
+	return (x > y) - (x < y);
+}
+
+/* the KPIs stored in the pages around that row, by key */
+static FoundKpi *
+kpis_around(KpiStore *store, BlockNumber block, int pages, int *n)
+{
+	Relation	relation = kpi_store_table(store, KPI_TABLE_KPI);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	int			room = 256;
+	FoundKpi   *found = palloc(sizeof(FoundKpi) * room);
+	ItemPointerData first;
+	ItemPointerData last;
+	TableScanDesc scan;
+
+	*n = 0;
+	block -= block % pages;
+	ItemPointerSet(&first, block, FirstOffsetNumber);
+	ItemPointerSet(&last, block + pages - 1, MaxOffsetNumber);
+	scan = table_beginscan_tidrange(relation, kpi_store_snapshot(store), &first, &last);
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull;
 
-		ids[n] = DatumGetInt64(slot_getattr(slot, KPI_KPI_ID, &isnull));
-		measure_ids[n++] = DatumGetInt64(slot_getattr(slot, KPI_KPI_MEASURE_ID, &isnull));
+		CHECK_FOR_INTERRUPTS();
+		if (*n == room)
+		{
+			room *= 2;
+			found = repalloc(found, sizeof(FoundKpi) * room);
+		}
+		found[*n].kpi_id = DatumGetInt64(slot_getattr(slot, KPI_KPI_ID, &isnull));
+		found[(*n)++].measure_id = DatumGetInt64(slot_getattr(slot, KPI_KPI_MEASURE_ID, &isnull));
 	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	qsort(found, *n, sizeof(FoundKpi), compare_found);
+	return found;
+}
+
+/* what facts of a measure have to be, looked up once where KPIs of few measures take turns */
+typedef struct MeasureRules
+{
+	bool		known;
+	int64		measure_id;
+	KpiGrain	grain;
+	int			fiscal_start;
+} MeasureRules;
+
+#define RULES_KEPT	64
+
+static const MeasureRules *
+rules_of(KpiStore *store, MeasureRules *kept, int64 measure_id)
+{
+	MeasureRules *rules = &kept[(uint64) measure_id % RULES_KEPT];
+	TupleTableSlot *slot;
+
+	if (rules->known && rules->measure_id == measure_id)
+		return rules;
+	slot = kpi_lookup_next(start(store, KPI_LOOKUP_MEASURE, Int64GetDatum(measure_id), 0));
+	if (slot == NULL)
+		return NULL;
+	rules->known = true;
+	rules->measure_id = measure_id;
+	rules->grain = kpi_store_grain_of(slot);
+	rules->fiscal_start = kpi_store_fiscal_start_of(slot);
+	return rules;
+}
+
+void
+kpi_store_remember_kpis(KpiStore *store, int64 kpi_id, int pages)
+{
+	TupleTableSlot *slot = kpi_lookup_next(start(store, KPI_LOOKUP_KPI, Int64GetDatum(kpi_id), 0));
+	MeasureRules kept[RULES_KEPT] = {0};
+	FoundKpi   *found;
+	int64		growth_kpi = PG_INT64_MIN;
+	int			n;
+
+	if (slot == NULL)
+		return;
+	found = kpis_around(store, ItemPointerGetBlockNumber(&slot->tts_tid), pages, &n);
 	for (int i = 0; i < n; i++)
 	{
-		if (measure_ids[i] != measure_id)
-		{
-			slot = kpi_lookup_next(start(store, KPI_LOOKUP_MEASURE, Int64GetDatum(measure_ids[i]), 0));
-			if (slot == NULL)
-				continue;
-			measure_id = measure_ids[i];
-			grain = kpi_store_grain_of(slot);
-			fiscal_start = kpi_store_fiscal_start_of(slot);
-		}
-		if (growth_kpi < ids[i])
-			growth_kpi = next_growth_kpi(store, ids[i]);
-		if (growth_kpi != ids[i])
-			kpi_store_remember_kpi(ids[i], grain, fiscal_start);
+		const MeasureRules *rules = rules_of(store, kept, found[i].measure_id);
+
+		if (growth_kpi < found[i].kpi_id)
+			growth_kpi = next_growth_kpi(store, found[i].kpi_id);
+		if (rules != NULL && growth_kpi != found[i].kpi_id)
+			kpi_store_remember_kpi(found[i].kpi_id, rules->grain, rules->fiscal_start);
 	}
+	pfree(found);
 }
 
 bool
