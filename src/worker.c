@@ -79,13 +79,15 @@
 PGDLLEXPORT void kpi_worker_main(Datum database);
 
 /* rows of a batch, and how long a fold shall take (milliseconds) */
-#define FIRST_BATCH			1000
-#define SMALLEST_BATCH		100
+#define FIRST_BATCH			10000
+#define SMALLEST_BATCH		1000
 #define LARGEST_BATCH		(1024 * 1024)
-#define SHORT_FOLD			100
-#define LONG_FOLD			200
+#define SHORT_FOLD			500
+#define LONG_FOLD			1500
+/* under load it rests so many times as long as it has folded: the more is pending, the less each change costs */
+#define REST				5
 
-/* milliseconds between looks where nothing is pending, or nothing is to be done */
+/* milliseconds between looks, however long folds take, or where nothing is pending or to be done */
 #define LONGEST_NAP			1000
 #define NAPS_BEFORE_LONGER	10
 /* milliseconds between attempts while folds fail */
@@ -110,6 +112,7 @@ static Readiness readiness = UNKNOWN;
 static int	batch = FIRST_BATCH;
 static int	idle_rounds = 0;
 static int	nap = 0;			/* milliseconds */
+static long busy = 0;			/* since the last nap, the same */
 static int	failures = 0;		/* in a row */
 static char *last_failure = NULL;
 
@@ -259,7 +262,10 @@ fold_once(void)
 				(errmsg_internal("kpi_cascade worker folded " INT64_FORMAT " changes in %ld ms, "
 								 "batch %d", rows, took, batch)));
 		adapt_batch(rows, took);
-		nap = more ? 0 : kpi_naptime;
+		busy += took;
+		nap = more ? 0 : Max(kpi_naptime, Min(busy * REST, LONGEST_NAP));
+		if (!more)
+			busy = 0;
 	}
 }
 
