@@ -259,12 +259,29 @@ kpi_period_first_day(KpiPeriod period)
 	return date_of_day(first_day_of(kpi_period_grain(period), ordinal_of(period)));
 }
 
+/*
+ * Folds and reads ask the same of a few periods again and again, and the
+ * calendar takes a while to tell: so the latest answers are kept.
+ */
 DateADT
 kpi_period_last_day(KpiPeriod period)
 {
-	KpiGrain	grain = kpi_period_grain(period);
+	static struct
+	{
+		KpiPeriod	period;		/* NONE where nothing is kept */
+		DateADT		last_day;
+	}			kept[64];
+	int			at = (period * 0x9E3779B1U) >> 26;
 
-	return date_of_day(first_day_of(grain, ordinal_of(period) + width_of(grain)) - 1);
+	if (kept[at].period != period || period == KPI_PERIOD_NONE)
+	{
+		KpiGrain	grain = kpi_period_grain(period);
+
+		kept[at].last_day =
+			date_of_day(first_day_of(grain, ordinal_of(period) + width_of(grain)) - 1);
+		kept[at].period = period;
+	}
+	return kept[at].last_day;
 }
 
 int
@@ -286,8 +303,8 @@ kpi_period_compare_shifted(KpiPeriod a, KpiPeriod b, int64 n)
 	return (difference > 0) - (difference < 0);
 }
 
-KpiPeriod
-kpi_period_enclosing(KpiPeriod period, KpiGrain grain, int fiscal_start)
+static KpiPeriod
+find_enclosing(KpiPeriod period, KpiGrain grain, int fiscal_start)
 {
 	KpiGrain	own_grain = kpi_period_grain(period);
 	KpiPeriod	result;
@@ -300,6 +317,30 @@ kpi_period_enclosing(KpiPeriod period, KpiGrain grain, int fiscal_start)
 		kpi_period_last_day(result) < kpi_period_last_day(period))
 		return KPI_PERIOD_NONE;
 	return result;
+}
+
+/* asked as often as the last day */
+KpiPeriod
+kpi_period_enclosing(KpiPeriod period, KpiGrain grain, int fiscal_start)
+{
+	static struct
+	{
+		KpiPeriod	period;		/* NONE where nothing is kept */
+		KpiGrain	grain;
+		int			fiscal_start;
+		KpiPeriod	enclosing;
+	}			kept[64];
+	int			at = ((period + grain) * 0x9E3779B1U) >> 26;
+
+	if (kept[at].period != period || kept[at].grain != grain ||
+		kept[at].fiscal_start != fiscal_start || period == KPI_PERIOD_NONE)
+	{
+		kept[at].enclosing = find_enclosing(period, grain, fiscal_start);
+		kept[at].grain = grain;
+		kept[at].fiscal_start = fiscal_start;
+		kept[at].period = period;
+	}
+	return kept[at].enclosing;
 }
 
 KpiPeriod

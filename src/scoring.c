@@ -111,9 +111,9 @@ kpi_first_inside(const KpiMeasure *measure, KpiPeriod period, KpiGrain grain)
 								 grain >= KPI_GRAIN_QUARTER ? measure->fiscal_start : 1);
 }
 
-int
-kpi_alive_periods(const KpiMeasure *measure, KpiPeriod period, KpiGrain grain,
-				  DateADT alive_from, DateADT alive_to)
+static int
+count_alive(const KpiMeasure *measure, KpiPeriod period, KpiGrain grain, DateADT alive_from,
+			DateADT alive_to)
 {
 	DateADT		end = kpi_period_last_day(period);
 	int			n = 0;
@@ -126,6 +126,39 @@ kpi_alive_periods(const KpiMeasure *measure, KpiPeriod period, KpiGrain grain,
 		if (kpi_period_last_day(inside) >= end)
 			return n;
 	}
+}
+
+/* a fold asks the same of one cell after another, so the latest answers are kept */
+int
+kpi_alive_periods(const KpiMeasure *measure, KpiPeriod period, KpiGrain grain,
+				  DateADT alive_from, DateADT alive_to)
+{
+	static struct
+	{
+		KpiPeriod	period;		/* NONE: nothing is kept yet */
+		KpiGrain	grain;
+		int			fiscal_start;
+		DateADT		alive_from;
+		DateADT		alive_to;
+		int			n;
+	}			kept[4];
+	static int	next = 0;
+
+	for (int i = 0; i < lengthof(kept); i++)
+		if (kept[i].period == period && kept[i].grain == grain &&
+			kept[i].fiscal_start == measure->fiscal_start &&
+			kept[i].alive_from == alive_from && kept[i].alive_to == alive_to &&
+			period != KPI_PERIOD_NONE)
+			return kept[i].n;
+	next = (next + 1) % lengthof(kept);
+	kept[next].period = KPI_PERIOD_NONE;
+	kept[next].n = count_alive(measure, period, grain, alive_from, alive_to);
+	kept[next].grain = grain;
+	kept[next].fiscal_start = measure->fiscal_start;
+	kept[next].alive_from = alive_from;
+	kept[next].alive_to = alive_to;
+	kept[next].period = period;
+	return kept[next].n;
 }
 
 /* what derive() takes from each row */

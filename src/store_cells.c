@@ -57,6 +57,12 @@ static const KpiPreparedLookup cells_between = {
 	{BTEqualStrategyNumber, BTEqualStrategyNumber, BTGreaterEqualStrategyNumber,
 	BTLessEqualStrategyNumber}
 };
+static const KpiPreparedLookup cells_among = {
+	KPI_TABLE_CELL, "cell_kpi_id_idx", 4, {1, 2, 3, 3},
+	{BTEqualStrategyNumber, BTEqualStrategyNumber, BTGreaterEqualStrategyNumber,
+	BTLessEqualStrategyNumber},
+	true
+};
 static const KpiPreparedLookup cells_of_kpi = {
 	KPI_TABLE_CELL, "cell_kpi_id_idx", 2, {1, 2}, {BTEqualStrategyNumber, BTEqualStrategyNumber}
 };
@@ -227,6 +233,41 @@ kpi_store_cells(KpiStore *store, int64 kpi_id, KpiPeriod first, KpiPeriod last,
 			read_cell(slot, &cell);
 			visit(context, kpi_id, DatumGetKpiPeriod(slot_getattr(slot, CELL_PERIOD, &isnull)),
 				  &cell);
+		}
+	}
+}
+
+/* entries that are cheaper to pass than looking for another one from the root */
+#define ENTRIES_PASSED	32
+
+void
+kpi_store_cells_among(KpiStore *store, int64 kpi_id, const KpiPeriod *periods, int n,
+					  KpiCellVisitor visit, void *context)
+{
+	int			generations[2];
+	int			n_generations = live_generations(store, generations);
+
+	for (int i = 0; i < n_generations; i++)
+	{
+		KpiLookup  *lookup = start(store, KPI_LOOKUP_CELLS_AMONG, &cells_among,
+								   Int64GetDatum(kpi_id), Int32GetDatum(generations[i]),
+								   KpiPeriodGetDatum(periods[0]), KpiPeriodGetDatum(periods[n - 1]));
+		int			at = 0;
+
+		for (int passed = 0; passed < ENTRIES_PASSED && kpi_lookup_pass(lookup); passed++)
+		{
+			KpiPeriod	period = DatumGetKpiPeriod(kpi_lookup_entry(lookup, 3));
+			TupleTableSlot *slot;
+			KpiCell		cell;
+
+			while (at < n && kpi_period_compare(periods[at], period) < 0)
+				at++;
+			if (at == n)
+				break;
+			if (periods[at] != period || (slot = kpi_lookup_row(lookup)) == NULL)
+				continue;
+			read_cell(slot, &cell);
+			visit(context, kpi_id, period, &cell);
 		}
 	}
 }

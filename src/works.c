@@ -143,6 +143,27 @@ bring_in(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *cell)
 	keep_old(work, cell);
 }
 
+/* with a cell of a base period a fold needs those of the coarser ones around it */
+static void
+bring_in_with_coarser(KpiCascade *cascade, int kpi, KpiPeriod period)
+{
+	const KpiMeasure *measure = kpi_graph_kpi(cascade->graph, kpi)->measure;
+	KpiPeriod	periods[KPI_GRAIN_YEAR + 1];
+	int			n = 0;
+	KpiPeriod	coarser;
+
+	/* not of days and weeks: there are too many in between */
+	if (cascade->listed != NULL || measure->grain < KPI_GRAIN_MONTH ||
+		kpi_period_grain(period) != measure->grain)
+		return;
+	periods[n++] = period;
+	KPI_FOREACH_COARSER(measure, period, coarser)
+		periods[n++] = coarser;
+	if (n > 1)
+		kpi_store_cells_among(cascade->store, kpi_graph_kpi(cascade->graph, kpi)->kpi_id, periods, n,
+							  bring_in, cascade);
+}
+
 KpiWork *
 kpi_cascade_note(KpiCascade *cascade, int kpi, KpiPeriod period)
 {
@@ -165,11 +186,21 @@ kpi_cascade_work(KpiCascade *cascade, int kpi, KpiPeriod period)
 
 	if (found && !work->unread)
 		return work;
-	work->unread = false;
 	if (cascade->complete || cascade->complete_kpis[kpi])
+	{
+		work->unread = false;
 		return work;
+	}
 	kpi_id = kpi_graph_kpi(cascade->graph, kpi)->kpi_id;
 	old = MemoryContextSwitchTo(cascade->context);
+	work->unread = true;
+	bring_in_with_coarser(cascade, kpi, period);
+	if (!work->unread)
+	{
+		MemoryContextSwitchTo(old);
+		return work;
+	}
+	work->unread = false;
 	if (kpi_store_cell(cascade->store, kpi_id, period, &cell))
 		keep_old(work, &cell);
 	else if (++cascade->misses[kpi] == MISSES_BEFORE_ALL)
