@@ -62,4 +62,11 @@
 #define kpi_lock_held(tag, mode)	LockHeldByMe(tag, mode)
 #endif
 
+/* 18 tells sessions from all others, where before workers were told from all others */
+#if PG_VERSION_NUM >= 180000
+#define kpi_is_background_process(proc)	(!(proc)->isRegularBackend)
+#else
+#define kpi_is_background_process(proc)	((proc)->isBackgroundWorker)
+#endif
+
 #endif							/* KPI_COMPAT_H */

@@ -20,6 +20,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -66,6 +67,24 @@ worker_here(void)
 		pfree(locks->locks);
 	pfree(locks);
 	return pid;
+}
+
+/*
+ * Asks a worker that may be resting to fold now.  Which process it is would be
+ * told by the lock table alone; but to wake another one by mistake, which then
+ * finds nothing to do, costs less than a look there.
+ */
+void
+kpi_worker_wake(void)
+{
+	for (int i = 0; i < ProcGlobal->allProcCount; i++)
+	{
+		PGPROC	   *process = &ProcGlobal->allProcs[i];
+
+		if (process->pid != 0 && process->databaseId == MyDatabaseId &&
+			kpi_is_background_process(process))
+			SetLatch(&process->procLatch);
+	}
 }
 
 bool

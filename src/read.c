@@ -33,6 +33,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "cascade.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -43,6 +44,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
+#include "worker.h"
 
 PG_FUNCTION_INFO_V1(kpi_dirty);
 PG_FUNCTION_INFO_V1(kpi_dirty_cells);
@@ -191,6 +193,9 @@ note_all(KpiCascade *cascade)
 	kpi_cascade_each_change(cascade, note_dirty, NULL);
 }
 
+/* so many changes take a reader about as long as a person notices */
+#define MANY_PENDING	2000
+
 static void
 fill_map(KpiStore *store)
 {
@@ -204,6 +209,9 @@ fill_map(KpiStore *store)
 	pending = kpi_store_pending(store, &state);
 	if (pending == NIL)
 		return;
+	/* the next reader shall have less to do */
+	if (list_length(pending) > MANY_PENDING && !RecoveryInProgress())
+		kpi_worker_wake();
 	cascade = kpi_cascade_begin(store);
 	foreach(lc, pending)
 		kpi_cascade_add(cascade, lfirst(lc));

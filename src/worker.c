@@ -79,15 +79,22 @@
 PGDLLEXPORT void kpi_worker_main(Datum database);
 
 /* rows of a batch, and how long a fold shall take (milliseconds) */
-#define FIRST_BATCH			10000
+#define FIRST_BATCH			50000
 #define SMALLEST_BATCH		1000
 #define LARGEST_BATCH		(1024 * 1024)
 #define SHORT_FOLD			500
 #define LONG_FOLD			1500
-/* under load it rests so many times as long as it has folded: the more is pending, the less each change costs */
-#define REST				5
+/*
+ * Under load it rests that many times as long as it has folded: the more is
+ * pending, the less each change costs those who write, since cells are written
+ * once for many of them.  Not longer than it takes a quarter of max_pending to
+ * come, and a reader who meets many pending changes cuts it short, down to as
+ * long as the fold took.
+ */
+#define REST				9
+#define LONGEST_REST		5000
 
-/* milliseconds between looks, however long folds take, or where nothing is pending or to be done */
+/* milliseconds between looks where nothing is pending, or nothing is to be done */
 #define LONGEST_NAP			1000
 #define NAPS_BEFORE_LONGER	10
 /* milliseconds between attempts while folds fail */
@@ -112,7 +119,10 @@ static Readiness readiness = UNKNOWN;
 static int	batch = FIRST_BATCH;
 static int	idle_rounds = 0;
 static int	nap = 0;			/* milliseconds */
-static long busy = 0;			/* since the last nap, the same */
+static int	least_nap = 0;		/* even where a reader would like a fold */
+static long busy = 0;			/* milliseconds since the last nap */
+static int64 folded = 0;		/* changes since then */
+static TimestampTz rested_at = 0;	/* when the nap before began */
 static int	failures = 0;		/* in a row */
 static char *last_failure = NULL;
 
@@ -229,6 +239,24 @@ nap_longer(void)
 		Max(kpi_naptime, Min(2 * nap, LONGEST_NAP));
 }
 
+/* all is folded: how long to rest? */
+static void
+rest(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	long		longest = LONGEST_REST;
+	int64		enough = (kpi_max_pending > 0 ? kpi_max_pending : 100000) / 4;
+
+	/* as many as came since the last rest are expected again */
+	if (rested_at != 0 && folded > 0)
+		longest = Min(longest, TimestampDifferenceMilliseconds(rested_at, now) * enough / folded);
+	least_nap = Max(kpi_naptime, busy);
+	nap = Max(kpi_naptime, Min(busy * REST, longest));
+	rested_at = now;
+	busy = 0;
+	folded = 0;
+}
+
 /* folds a batch if something is pending; sets how long to wait before the next round */
 static void
 fold_once(void)
@@ -245,6 +273,7 @@ fold_once(void)
 	if (!is_anything_pending())
 	{
 		nap_longer();
+		rested_at = GetCurrentTimestamp();
 		return;
 	}
 	is_folding = true;
@@ -263,9 +292,10 @@ fold_once(void)
 								 "batch %d", rows, took, batch)));
 		adapt_batch(rows, took);
 		busy += took;
-		nap = more ? 0 : Max(kpi_naptime, Min(busy * REST, LONGEST_NAP));
+		folded += rows;
+		nap = least_nap = 0;
 		if (!more)
-			busy = 0;
+			rest();
 	}
 }
 
@@ -389,6 +419,27 @@ become_the_worker(void)
 			(errmsg("kpi_cascade worker started in database \"%s\"", database_name)));
 }
 
+/* sleeps until the nap is over, or a reader asks for a fold and the least of it is over */
+static void
+wait_for_work(void)
+{
+	TimestampTz begun = GetCurrentTimestamp();
+	long		until = nap;
+	long		slept = 0;
+
+	ResetLatch(MyLatch);
+	while (slept < until && !stop_requested && !ConfigReloadPending && !InterruptPending)
+	{
+		if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, until - slept,
+					  PG_WAIT_EXTENSION) & WL_LATCH_SET)
+		{
+			ResetLatch(MyLatch);
+			until = Min(until, Max(least_nap, 1));
+		}
+		slept = TimestampDifferenceMilliseconds(begun, GetCurrentTimestamp());
+	}
+}
+
 void
 kpi_worker_main(Datum database)
 {
@@ -447,9 +498,6 @@ kpi_worker_main(Datum database)
 			pgstat_report_activity(STATE_IDLE, NULL);
 		}
 
-		if (nap > 0)
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap,
-							 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
+		wait_for_work();
 	}
 }

@@ -29,6 +29,8 @@ typedef enum KpiWorkerOrigin
 struct BackgroundWorkerHandle;
 extern bool kpi_worker_register(Oid database, const char *name, KpiWorkerOrigin origin,
 								struct BackgroundWorkerHandle **handle);
+/* asks the worker of this database, if there is one, to cut its rest short */
+extern void kpi_worker_wake(void);
 /* the lock that the worker of a database holds from its start to its end */
 extern void kpi_worker_lock_tag(LOCKTAG *tag, Oid database);
 /* the process that holds it among those locks, or 0 */
