@@ -142,8 +142,9 @@ kpi_store_remember_kpi(int64 kpi_id, KpiGrain grain, int fiscal_start)
 
 /*
  * A session that writes facts of a few KPIs looks up those; one that goes on
- * to others will write facts of most.  So what is looked up at a time doubles,
- * and getting to know all KPIs costs little more than reading their table once.
+ * to others will write facts of most.  So what is looked up at a time is four
+ * times as much each time, and getting to know all KPIs costs little more than
+ * reading their table once.
  */
 int
 kpi_store_worth_remembering(void)
@@ -151,7 +152,7 @@ kpi_store_worth_remembering(void)
 	const int	few = 8;
 
 	misses++;
-	return misses < few ? 0 : Min(1 << Min(misses - few, 16), KPI_REMEMBER_PAGES);
+	return misses < few ? 0 : Min(1 << 2 * Min(misses - few, 8), KPI_REMEMBER_PAGES);
 }
 
 /* ------------------------------------------------------------------------
