@@ -169,7 +169,9 @@ SELECT throws_ok($$SELECT kpi.replace_measure('calls', 'calls', '2020-04-01')$$,
 SELECT throws_ok($$SELECT kpi.replace_measure('calls', 'visits', NULL)$$, '22004', 'effective date "null" is no day to replace measure "calls" on');
 SELECT throws_ok($$SELECT kpi.replace_measure('calls', 'visits', 'infinity')$$, '22023', 'effective date "infinity" is no day to replace measure "calls" on');
 SELECT throws_ok($$SELECT kpi.replace_measure('calls', 'visits', '2020-04-01', 'nowhere')$$, '42704', 'unit "nowhere" does not exist');
+SET LOCAL datestyle = 'German';
 SELECT throws_ok($$SELECT kpi.replace_measure('mood', 'visits', '2020-04-01')$$, '55000', 'measure "mood" has no KPI that is valid on 2020-04-01');
+SET LOCAL datestyle = 'ISO';
 SELECT throws_ok($$SELECT kpi.replace_measure('per_call', 'visits', '2020-04-01', 'B')$$, '55000', 'measure "per_call" has no KPI under unit "co.b" that is valid on 2020-04-01');
 UPDATE kpi.kpi SET valid_from = '2020-05-01' WHERE kpi_id = kpi.kpi_id('B', 'calls');
 SELECT throws_ok($$SELECT kpi.replace_measure('calls', 'visits', '2020-04-01')$$, '55000', 'KPI of unit "co.b" and measure "calls" begins on 2020-05-01, not before 2020-04-01');
@@ -177,6 +179,21 @@ SELECT lives_ok($$SELECT kpi.replace_measure('calls', 'visits', '2020-05-02')$$,
 SELECT throws_ok($$SELECT kpi.replace_measure('revenue', 'visits', '2020-04-01')$$, '55000', 'measure "visits" replaces measure "calls" already');
 SELECT throws_ok($$SELECT kpi.replace_measure('visits', 'calls', '2020-08-01')$$, '55000', 'KPI of unit "co" and measure "calls" is not valid on 2020-08-01');
 ROLLBACK TO before;
+
+-- ---- what is not asked for costs nothing
+CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+    plan text := '';
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF) ' || query LOOP
+        plan := plan || line || E'\n';
+    END LOOP;
+    RETURN plan;
+END
+$$;
+SELECT alike(pg_temp.plan('SELECT kpi_id, predecessor_actual FROM kpi.trend'), '%replaces_measure_id%', 'predecessors are looked up');
+SELECT unalike(pg_temp.plan('SELECT kpi_id, actual, previous, travel FROM kpi.trend') || pg_temp.plan('SELECT * FROM kpi.scorecard'), '%replaces_measure_id%', 'where somebody asks for them');
 
 -- ---- who may
 CREATE ROLE kpi_adjuster;

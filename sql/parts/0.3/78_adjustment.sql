@@ -179,7 +179,7 @@ BEGIN
             MESSAGE = format('measure "%s" cannot take over %s of the %s links of measure "%s"', new_measure, cardinality(refused), cardinality(links), old_measure),
             DETAIL = concat_ws(E'\n', reasons, CASE WHEN cardinality(refused) > 10 THEN format('And %s more.', cardinality(refused) - 10) END),
             HINT = (SELECT format('End them first, and link the new KPIs afterwards as their measure allows: %s',
-                                  concat_ws(' ', format('UPDATE kpi.link SET valid_to = %L WHERE link_id IN (', effective) ||
+                                  concat_ws(' ', format('UPDATE kpi.link SET valid_to = %L WHERE link_id IN (', to_char(effective, 'YYYY-MM-DD')) ||
                                                         string_agg(e.link_id::text, ', ' ORDER BY e.link_id) FILTER (WHERE coalesce(e.valid_from, '-infinity') < effective) || ');',
                                                  'DELETE FROM kpi.link WHERE link_id IN (' ||
                                                         string_agg(e.link_id::text, ', ' ORDER BY e.link_id) FILTER (WHERE e.valid_from >= effective) || ');'))
@@ -235,7 +235,7 @@ BEGIN
        AND coalesce(least(k.valid_to, u.valid_to), 'infinity') > effective;
     IF old_kpis IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('measure "%s" has no KPI%s that is valid on %s', old, coalesce(' under unit "' || top_path::text || '"', ''), effective),
+            MESSAGE = format('measure "%s" has no KPI%s that is valid on %s', old, coalesce(' under unit "' || top_path::text || '"', ''), to_char(effective, 'YYYY-MM-DD')),
             HINT = 'Nothing is left to replace from that day on; create KPIs of the new measure with kpi.deploy().';
     END IF;
     SELECT u.path, k.valid_from INTO bad
@@ -244,7 +244,7 @@ BEGIN
      ORDER BY u.path LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('KPI of unit "%s" and measure "%s" begins on %s, not before %s', bad.path, old, bad.valid_from, effective),
+            MESSAGE = format('KPI of unit "%s" and measure "%s" begins on %s, not before %s', bad.path, old, to_char(bad.valid_from, 'YYYY-MM-DD'), to_char(effective, 'YYYY-MM-DD')),
             HINT = 'Replace the measure from a later day on, or delete that KPI and deploy the new measure there.';
     END IF;
     SELECT u.path, n.valid_from, n.valid_to INTO bad
@@ -254,8 +254,8 @@ BEGIN
      ORDER BY u.path LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('KPI of unit "%s" and measure "%s" is not valid on %s', bad.path, new, effective),
-            DETAIL = format('It is valid from %s to %s.', coalesce(bad.valid_from::text, 'ever'), coalesce(bad.valid_to::text, 'ever')),
+            MESSAGE = format('KPI of unit "%s" and measure "%s" is not valid on %s', bad.path, new, to_char(effective, 'YYYY-MM-DD')),
+            DETAIL = format('It is valid from %s to %s.', coalesce(to_char(bad.valid_from, 'YYYY-MM-DD'), 'ever'), coalesce(to_char(bad.valid_to, 'YYYY-MM-DD'), 'ever')),
             HINT = 'Change valid_from and valid_to of that KPI first.';
     END IF;
 

@@ -15,8 +15,8 @@ BEGIN
     IF getdatabaseencoding() <> 'UTF8' THEN
         RETURN CASE name
             WHEN 'exceeded' THEN '+' WHEN 'on_track' THEN 'o' WHEN 'at_risk' THEN '!' WHEN 'off_track' THEN 'x' WHEN 'no_target' THEN '?' WHEN 'no_data' THEN '-'
-            WHEN 'better' THEN '/' WHEN 'worse' THEN '&#92;' WHEN 'same' THEN '=' WHEN 'to' THEN '->'
-            WHEN 'full' THEN '#' WHEN 'rest' THEN '.' WHEN 'steps' THEN '12345678' WHEN 'gap' THEN '.' WHEN 'seam' THEN ':' WHEN 'dot' THEN ',' ELSE '' END;
+            WHEN 'better' THEN '^' WHEN 'worse' THEN 'v' WHEN 'same' THEN '=' WHEN 'to' THEN '->'
+            WHEN 'full' THEN '#' WHEN 'rest' THEN '.' WHEN 'steps' THEN '12345678' WHEN 'gap' THEN '.' WHEN 'seam' THEN ':' WHEN 'dot' THEN '/' ELSE '' END;
     END IF;
     RETURN convert_from(CASE name
         WHEN 'exceeded'  THEN '\xe29885'::bytea     -- star
