@@ -131,14 +131,12 @@ CREATE FUNCTION kpi.take_over_links(old_kpis bigint[], new_kpis bigint[], effect
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    -- the link, and its two ends as they are to be
-    link record;
-    links kpi.link[];
+    links kpi.link[];       -- as they were
+    wanted kpi.link[];      -- as they are to go on, under the key of the one that ended
+    link kpi.link;
     refused bigint[] := '{}';
     reason text;
     reasons text;
-    -- the new KPIs, once for each link that goes on with them
-    taken bigint[] := '{}';
 BEGIN
     links := ARRAY(SELECT l FROM kpi.link l
                     WHERE (l.child_kpi_id = ANY (old_kpis) OR l.parent_kpi_id = ANY (old_kpis))
@@ -150,30 +148,37 @@ BEGIN
     DELETE FROM kpi.link l
      USING unnest(links) AS e
      WHERE l.link_id = e.link_id AND e.valid_from >= effective;
-    FOR link IN
-        SELECT coalesce(new_kpis[array_position(old_kpis, e.child_kpi_id)], e.child_kpi_id) AS child,
-               coalesce(new_kpis[array_position(old_kpis, e.parent_kpi_id)], e.parent_kpi_id) AS parent,
-               e.link_id, e.contributes, e.weight, greatest(e.valid_from, effective) AS valid_from, e.valid_to
-          FROM unnest(links) AS e
-         ORDER BY e.link_id
-    LOOP
-        -- a link from the old to the new, and what the new one has already
-        CONTINUE WHEN link.child = link.parent
-            OR EXISTS (SELECT FROM kpi.link l
-                        WHERE l.child_kpi_id = link.child AND l.parent_kpi_id = link.parent AND l.contributes = link.contributes
-                          AND daterange(l.valid_from, l.valid_to) && daterange(link.valid_from, link.valid_to));
-        BEGIN
-            INSERT INTO kpi.link (child_kpi_id, parent_kpi_id, contributes, weight, valid_from, valid_to)
-            VALUES (link.child, link.parent, link.contributes, link.weight, link.valid_from, link.valid_to);
-            taken := taken || ARRAY(SELECT n FROM unnest(ARRAY[link.child, link.parent]) AS n WHERE n = ANY (new_kpis));
-        EXCEPTION WHEN check_violation OR restrict_violation OR object_in_use OR object_not_in_prerequisite_state THEN
-            GET STACKED DIAGNOSTICS reason = PG_EXCEPTION_DETAIL;
-            refused := refused || link.link_id;
-            IF cardinality(refused) <= 10 THEN
-                reasons := concat_ws(E'\n', reasons, concat_ws(' ', format('Link %s: %s.', link.link_id, SQLERRM), nullif(reason, '')));
-            END IF;
-        END;
-    END LOOP;
+    wanted := ARRAY(
+        SELECT ROW(e.link_id, n.child, n.parent, e.contributes, e.weight, n.valid_from, e.valid_to)::kpi.link
+          FROM unnest(links) WITH ORDINALITY AS e (link_id, child_kpi_id, parent_kpi_id, contributes, weight, valid_from, valid_to, place)
+          LEFT JOIN unnest(old_kpis, new_kpis) AS c (old, new) ON c.old = e.child_kpi_id
+          LEFT JOIN unnest(old_kpis, new_kpis) AS p (old, new) ON p.old = e.parent_kpi_id
+         CROSS JOIN LATERAL (SELECT coalesce(c.new, e.child_kpi_id) AS child, coalesce(p.new, e.parent_kpi_id) AS parent,
+                                    greatest(e.valid_from, effective) AS valid_from) n
+         -- not one from the old to the new, nor what the new one has already
+         WHERE n.child <> n.parent
+           AND NOT EXISTS (SELECT FROM kpi.link l
+                            WHERE l.child_kpi_id = n.child AND l.parent_kpi_id = n.parent AND l.contributes = e.contributes
+                              AND daterange(l.valid_from, l.valid_to) && daterange(n.valid_from, e.valid_to))
+         ORDER BY e.place);
+    BEGIN
+        INSERT INTO kpi.link (child_kpi_id, parent_kpi_id, contributes, weight, valid_from, valid_to)
+        SELECT w.child_kpi_id, w.parent_kpi_id, w.contributes, w.weight, w.valid_from, w.valid_to FROM unnest(wanted) AS w;
+    EXCEPTION WHEN check_violation OR restrict_violation OR object_in_use OR object_not_in_prerequisite_state THEN
+        -- one by one, to name all that cannot
+        FOREACH link IN ARRAY wanted LOOP
+            BEGIN
+                INSERT INTO kpi.link (child_kpi_id, parent_kpi_id, contributes, weight, valid_from, valid_to)
+                VALUES (link.child_kpi_id, link.parent_kpi_id, link.contributes, link.weight, link.valid_from, link.valid_to);
+            EXCEPTION WHEN check_violation OR restrict_violation OR object_in_use OR object_not_in_prerequisite_state THEN
+                GET STACKED DIAGNOSTICS reason = PG_EXCEPTION_DETAIL;
+                refused := refused || link.link_id;
+                IF cardinality(refused) <= 10 THEN
+                    reasons := concat_ws(E'\n', reasons, concat_ws(' ', format('Link %s: %s.', link.link_id, SQLERRM), nullif(reason, '')));
+                END IF;
+            END;
+        END LOOP;
+    END;
     IF cardinality(refused) > 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('measure "%s" cannot take over %s of the %s links of measure "%s"', new_measure, cardinality(refused), cardinality(links), old_measure),
@@ -185,7 +190,7 @@ BEGIN
                                                         string_agg(e.link_id::text, ', ' ORDER BY e.link_id) FILTER (WHERE e.valid_from >= effective) || ');'))
                       FROM unnest(links) AS e WHERE e.link_id = ANY (refused));
     END IF;
-    RETURN taken;
+    RETURN ARRAY(SELECT n.kpi_id FROM unnest(wanted) AS w CROSS JOIN LATERAL (VALUES (w.child_kpi_id), (w.parent_kpi_id)) AS n (kpi_id) WHERE n.kpi_id = ANY (new_kpis));
 END
 $$;
 COMMENT ON FUNCTION kpi.take_over_links(bigint[], bigint[], date, text, text) IS
@@ -280,11 +285,12 @@ BEGIN
 
     RETURN QUERY
     SELECT u.path, r.kpi_id, r.old_kpi_id, r.kpi_id = ANY (created),
-           (SELECT count(*) FROM unnest(taken) AS t WHERE t = r.kpi_id),
+           coalesce(t.links, 0),
            (SELECT count(*) FROM kpi.fact f
              WHERE f.kpi_id = r.old_kpi_id AND f.period OPERATOR(@extschema@.>=) kpi.period(effective, old_measure.grain, old_measure.fiscal_start)),
            (SELECT count(*) FROM kpi.target t WHERE t.kpi_id = r.old_kpi_id AND kpi.last_day(t.period) >= effective)
       FROM unnest(old_kpis, new_kpis) WITH ORDINALITY AS r (old_kpi_id, kpi_id, place)
+      LEFT JOIN (SELECT t.kpi_id, count(*) AS links FROM unnest(taken) AS t (kpi_id) GROUP BY t.kpi_id) t ON t.kpi_id = r.kpi_id
       JOIN kpi.kpi k ON k.kpi_id = r.kpi_id
       JOIN kpi.unit u ON u.unit_id = k.unit_id
      ORDER BY r.place;
