@@ -34,7 +34,7 @@ INSERT INTO kpi.objective (objective_id, code, name, perspective, parent_objecti
 UPDATE kpi.kpi SET objective_id = 2, owner = 'Bo' WHERE kpi_id = kpi.kpi_id('co', 'sales');
 -- July: 1000 and 500.  August: 1234.5 and 600, of 1000 each and 2000 in all
 SELECT kpi.record_fact('A', 'sales', '2026-07', 1000), kpi.record_fact('B', 'sales', '2026-07', 500), kpi.record_fact('A', 'sales', '2026-08', 1234.5), kpi.record_fact('B', 'sales', '2026-08', 600),
-       kpi.set_target('A', 'sales', '2026-08', 1000), kpi.set_target('B', 'sales', '2026-08', 1000), kpi.set_target('co', 'sales', '2026-08', 2000),
+       kpi.set_target('B', 'sales', '2026-07', 400), kpi.set_target('A', 'sales', '2026-08', 1000), kpi.set_target('B', 'sales', '2026-08', 1000), kpi.set_target('co', 'sales', '2026-08', 2000),
        kpi.record_fact('co', 'audit', '2026-Q3', 3), kpi.set_target('co', 'audit', '2026-Q3', 4), kpi.record_fact('co', 'staff', '2026-08', 7) \g /dev/null
 INSERT INTO kpi.target (kpi_id, period, low, high) VALUES (kpi.kpi_id('co', 'staff'), '2026-08', 5, 9);
 INSERT INTO kpi.action_item (kpi_id, objective_id, description, owner, due_on, state, done_on) VALUES
@@ -58,7 +58,7 @@ SELECT pg_temp.load('august', 'C', '2026-08') \g /dev/null
 
 SELECT is(pg_temp.found('august', '//h:h1'), ARRAY['The "company" &amp; &lt;sons&gt;'], 'the unit''s name');
 SELECT is(pg_temp.found('august', '//h:html/h:head/h:title'), ARRAY['The "company" &amp; &lt;sons&gt;, 2026-08'], 'is the title, with the period');
-SELECT is(pg_temp.found('august', '//h:h2'), '{Scorecard,Cascade,Strategy,Findings,Open actions,Check-ins}', 'the sections');
+SELECT is(pg_temp.found('august', '//h:h2'), '{Scorecard,What changed,Cascade,Strategy,Findings,Open actions,Check-ins}', 'the sections');
 -- scores: sales 1834.5 / 2000 = 0.91725, staff in its range 1; audit is of the quarter, so not in August's score: the mean is 0.958625
 SELECT is(pg_temp.found('august', '//h:div[@class="result"]/h:b'), '{95.8%}', 'the score of the unit');
 SELECT is(pg_temp.found('august', '//h:div[@class="result"]/h:span'), '{worst KPI at risk}', 'and its worst status');
@@ -77,6 +77,9 @@ SELECT is((SELECT count(*) FROM page p, unnest(xpath('//s:svg[@class="spark"]', 
 -- July and August are the eleventh and twelfth of twelve points, 124 / 11 apart; 1500 is lowest, 2000 highest, and 1834.5 is 334.5 / 500 of 28 above 32
 SELECT is((SELECT (xpath('//s:svg[@class="spark"]/s:path[@class="run"]/@d', p.html, '{{s,http://www.w3.org/2000/svg}}'))[1]::text FROM page p), 'M116.7 32h0L128 13.3', 'with its points');
 
+-- 500 of 400, then 600 of 1000; the others had no target in July
+SELECT is(pg_temp.rows('august', 'changes'), '{Salesbon trackoff track500600}', 'whose status is another than in July');
+SELECT is(pg_temp.found('august', '//h:section[@id="changes"]//h:tr[@class="group"]'), '{Fell 1}', 'and which way it went');
 SELECT is(pg_temp.found('august', '//h:section[@id="cascade"]/h:details/h:summary//h:span[@class="name"]'), '{Sales}', 'the tree of what is made of others');
 SELECT is(pg_temp.found('august', '//h:section[@id="cascade"]//h:li/h:span[@class="row"]'), '{Part Aon trackactual 1 235target 1 000123%,boff trackactual 600target 1 00060%}', 'with what it is made of');
 SELECT is(pg_temp.found('august', '//h:section[@id="cascade"]/h:p[last()]'), '{"Nothing contributes to: Audit findings, Staff, Tickets."}', 'and the others');
@@ -108,7 +111,7 @@ ROLLBACK TO writing;
 
 SELECT pg_temp.load('none', 'NONE', '2026-08'), pg_temp.load('before', 'co', '1999'), pg_temp.load('leaf', 'B', '2026-08') \g /dev/null
 -- but for an action about an objective of everybody, which every root has
-SELECT is(pg_temp.found('none', '//h:section/h:p[@class="none"]'), '{There is no KPI to show in this period.,There is no KPI to take apart.,Nobody has checked in on this period.}', 'a unit without KPIs says so');
+SELECT is(pg_temp.found('none', '//h:section/h:p[@class="none"]'), '{There is no KPI to show in this period.,No status is another than in 2026-07.,There is no KPI to take apart.,Nobody has checked in on this period.}', 'a unit without KPIs says so');
 
 SELECT is(pg_temp.found('none', '//h:div[@class="result"]'), '{–no data}', 'and has no score');
 SELECT matches((pg_temp.rows('before', 'scorecard'))[1], '^SalesEUR · Bono data––––––$', 'a period without data has dashes');
@@ -136,6 +139,11 @@ SELECT is(pg_temp.found('wide', '//h:section[@id="cascade"]/h:details/h:ul/h:li/
 SELECT is(pg_temp.found('wide', '//h:section[@id="cascade"]/h:details/h:ul/h:li/h:span[@class="more soft"]'), '{"4 more beneath: 1 off track, 2 at risk, 1 on track"}', 'and how the others are');
 SELECT is(pg_temp.found('wide', '//h:section[@id="cascade"]//h:span[@class="more soft"]'), '{1 more beneath: 1 no data,"4 more beneath: 1 off track, 2 at risk, 1 on track"}', 'nor anything beneath the third level');
 SELECT is(pg_temp.found('wide', '//h:section[@id="cascade"]//h:li//h:li//h:li//h:span[@class="name"]'), '{y}', 'which is there');
+-- all twelve met 1 of 1 in July: 1 to 9 of 12 fell to off track, 10 and 11 to at risk, of which eight are shown
+SELECT kpi.record_fact('w.u' || i, 'sales', '2026-07', 1), kpi.set_target('w.u' || i, 'sales', '2026-07', 1) FROM generate_series(1, 12) i \g /dev/null
+SELECT pg_temp.load('wide', 'w', '2026-08') \g /dev/null
+SELECT is(cardinality(pg_temp.rows('wide', 'changes')), 9, 'eight that fell, and how many more did');
+SELECT is((pg_temp.rows('wide', 'changes'))[9], '3 more are left out here, of units further down.', 'of eleven');
 -- a KPI that two others are made of is taken apart once
 INSERT INTO kpi.measure (code, rolls_up, rollup) VALUES ('per', false, 'ratio');
 SELECT kpi.deploy('per', 'w', '{1}'), kpi.link_kpi('w', 'sales', 'w', 'per', 'numerator', 2), kpi.link_kpi('w', 'sales', 'w', 'per', 'denominator') \g /dev/null

@@ -109,10 +109,11 @@ SELECT p.kpi_id, md5((SELECT string_agg(l::text, chr(10)) FROM kpi.line_of_sight
        md5((SELECT string_agg(c::text, chr(10)) FROM kpi.cascade_target(p.path, p.code, '2026', 1000, dry_run => true) c)),
        md5((SELECT string_agg(c::text, chr(10)) FROM kpi.rollup_targets(p.path, p.code, '2026', dry_run => true) c)),
        (SELECT a.actual FROM kpi.attainment_as_known(now(), p.path, p.code, '2026-02') a),
-       md5((SELECT string_agg(s::text, chr(10)) FROM kpi.series(p.path, p.code, '2026-02', 6) s)), md5(kpi.briefing(p.path, '2026-02')), md5(kpi.briefing(p.path, '2026-Q1'))
+       md5((SELECT string_agg(s::text, chr(10)) FROM kpi.series(p.path, p.code, '2026-02', 6) s)), md5(kpi.briefing(p.path, '2026-02')), md5(kpi.briefing(p.path, '2026-Q1')),
+       md5(regexp_replace(kpi.report_html(p.path, '2026-02'), 'Computed on[^.]*', ''))
   FROM place p ORDER BY 1};
 my $steered = $node->safe_psql('postgres', $steering);
-is($standby{$_}->safe_psql('postgres', $steering), $steered, "feedback $_: trends, alignment, plans, forecasts and briefings are those of the primary") for qw(on off);
+is($standby{$_}->safe_psql('postgres', $steering), $steered, "feedback $_: trends, alignment, plans, forecasts, briefings and reports are those of the primary") for qw(on off);
 
 $node->stop;
 my $new = $standby{on};

@@ -58,7 +58,7 @@ is($page =~ s/ xmlns="[^"]*"//gr =~ /https?:|\/\/[a-z]|url\(|\@import/ ? $& : ''
 like($page, qr/<html lang="en"/, 'it has a language');
 for my $id ($page =~ /href="#(\w+)"/g) { is(() = $page =~ /id="\Q$id\E"/g, 1, "there is one #$id") }
 my @headings = $page =~ /<h(\d)\b/g;
-is("@headings", '1 2 2 2 2 2 2', 'headings in order');
+is("@headings", '1 2 2 2 2 2 2 2', 'headings in order');
 is(() = $page =~ /<table\b/g, () = $page =~ /<table><caption>[^<]+<\/caption><thead><tr>(?:<th scope="col"[^>]*>[^<]+<\/th>)+<\/tr><\/thead>/g,
 	'tables have captions, and headers with scope');
 is(join(' ', grep { !/ scope="(?:row|rowgroup|col)"/ } $page =~ /<th\b[^>]*>/g), '', 'every header has a scope');
@@ -140,7 +140,7 @@ SKIP:
 	sub number { my ($pattern) = @_; my $n = () = $dom =~ /$pattern/g; return $n }
 	sub section { my ($id) = @_; return $dom =~ /<section id="$id".*?<\/section>/s ? $& : '' }
 	sub rows { my $n = () = section($_[0]) =~ /<tr>|<tr class="finding">/g; return $n }
-	is(join(' ', $dom =~ /<section id="(\w+)"/g), 'scorecard cascade strategy findings actions checkins', 'its sections');
+	is(join(' ', $dom =~ /<section id="(\w+)"/g), 'scorecard changes cascade strategy findings actions checkins', 'its sections');
 	is(number(qr/<script/), 0, 'no script');
 	is(rows('scorecard') - 1, ask(q{SELECT count(*) FROM kpi.kpi WHERE unit_id = kpi.unit_id('acme')}), 'scorecard: one row per KPI beside its header');
 	is(() = section('scorecard') =~ /class="spark"/g, ask(q{SELECT count(DISTINCT kpi_id) FROM kpi.attainment WHERE unit = 'acme' AND period BETWEEN '2023-Q4' AND '2026-Q3' AND grain = 'quarter' AND actual IS NOT NULL}),
@@ -153,6 +153,9 @@ SKIP:
 	my ($revenue) = section('cascade') =~ /(<span dir="auto">Revenue<\/span>.*?)<span dir="auto">Cost<\/span>/s;
 	is(() = $revenue =~ /<span dir="auto">(?!Revenue)[^<,]+<\/span>(?! <small>(?:numerator|denominator|aligned))/g, ask(q{SELECT count(*) FROM kpi.scorecard WHERE measure = 'revenue' AND period = '2026-Q3' AND unit <> 'acme'}),
 		'with revenue of every unit');
+	my ($now, $then) = map { "SELECT kpi_id, status FROM kpi.attainment WHERE period = '$_' AND status > 'no_target'" } '2026-Q3', '2026-Q2';
+	is(join(' ', section('changes') =~ /(Fell|Rose) <span class="soft">(\d+)</g),
+		ask("SELECT format('Fell %s Rose %s', count(*) FILTER (WHERE n.status < o.status), count(*) FILTER (WHERE n.status > o.status)) FROM ($now) n JOIN ($then) o USING (kpi_id)"), 'what changed');
 	is(number(qr/<g class="objective">/), ask('SELECT count(*) FROM kpi.objective'), 'a box per objective');
 	is(number(qr/class="edge"/), ask('SELECT count(*) FROM kpi.objective WHERE parent_objective_id IS NOT NULL'), 'a line to what it serves');
 	is(() = section('findings') =~ /class="finding"/g, ask('SELECT sum(least(n, 5)) FROM (SELECT count(*) AS n FROM kpi.alignment GROUP BY severity, code) c'), 'findings, five of a kind');

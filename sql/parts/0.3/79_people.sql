@@ -21,7 +21,6 @@ CREATE TABLE kpi.member (
     CONSTRAINT member_role_name_check CHECK (role_name <> ''),
     CONSTRAINT member_valid_check CHECK (valid_from < valid_to)
 );
-CREATE INDEX member_role_name_idx ON kpi.member (role_name);
 COMMENT ON TABLE kpi.member IS
 'People. Columns that name somebody (owner, author, chair) are text and may hold the name of a member. Deleting a member removes the name wherever it stands in such a column and keeps the rows; renaming one renames it there';
 COMMENT ON COLUMN kpi.member.member_id IS 'Key';

@@ -261,11 +261,19 @@ COMMENT ON COLUMN kpi.latest_check_in.comment IS 'What is said';
 COMMENT ON COLUMN kpi.latest_check_in.confidence IS 'How sure it is that the target will be reached, 0 to 1; null for unsaid';
 COMMENT ON COLUMN kpi.latest_check_in.forecast IS 'The actual that is expected at the end of the period; null for unsaid';
 
--- Each check-in looks for its beginning by itself, so that a reader of one
--- KPI pays for that one.
 CREATE VIEW kpi.check_in_thread AS
-SELECT t.place[1] AS thread_id,
-       cardinality(t.place) - 1 AS depth,
+WITH RECURSIVE thread (thread_id, depth, place, check_in_id) AS (
+    -- what answers something that is not there begins a thread too
+    SELECT c.check_in_id, 0, ARRAY[c.check_in_id], c.check_in_id
+      FROM kpi.check_in c
+     WHERE NOT EXISTS (SELECT FROM kpi.check_in p WHERE p.check_in_id = c.reply_to)
+    UNION ALL
+    SELECT t.thread_id, t.depth + 1, t.place || c.check_in_id, c.check_in_id
+      FROM thread t
+      JOIN kpi.check_in c ON c.reply_to = t.check_in_id
+)
+SELECT t.thread_id,
+       t.depth,
        t.place,
        c.check_in_id,
        c.reply_to,
@@ -279,18 +287,11 @@ SELECT t.place[1] AS thread_id,
        c.comment,
        c.confidence,
        c.forecast
-  FROM kpi.check_in c
+  FROM thread t
+  JOIN kpi.check_in c ON c.check_in_id = t.check_in_id
   JOIN kpi.kpi k ON k.kpi_id = c.kpi_id
   JOIN kpi.unit u ON u.unit_id = k.unit_id
   JOIN kpi.measure m ON m.measure_id = k.measure_id
- CROSS JOIN LATERAL (
-    WITH RECURSIVE up (check_in_id, reply_to) AS (
-        SELECT c.check_in_id, c.reply_to
-        UNION ALL
-        SELECT p.check_in_id, p.reply_to FROM up JOIN kpi.check_in p ON p.check_in_id = up.reply_to
-    )
-    -- answers have higher keys than what they answer
-    SELECT array_agg(up.check_in_id ORDER BY up.check_in_id) AS place FROM up) t
  WHERE CASE WHEN (SELECT kpi.row_security_applies()) THEN k.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id)) ELSE true END;
 COMMENT ON VIEW kpi.check_in_thread IS 'All check-ins with their replies: ORDER BY place shows each after what it answers, the oldest thread first';
 COMMENT ON COLUMN kpi.check_in_thread.thread_id IS 'The check-in that began the thread';
@@ -317,11 +318,7 @@ SELECT s.*,
        c.confidence AS check_in_confidence,
        c.forecast AS check_in_forecast
   FROM kpi.scorecard s
-  -- by key, row by row, as kpi.latest_check_in has it: what may be seen is the scorecard's to say
-  LEFT JOIN LATERAL (SELECT c.author, c.at, c.comment, c.confidence, c.forecast
-                       FROM kpi.check_in c
-                      WHERE c.kpi_id = s.kpi_id::bigint AND c.period OPERATOR(@extschema@.=) s.period::@extschema@.kpi_period AND c.reply_to IS NULL
-                      ORDER BY c.at DESC, c.check_in_id DESC LIMIT 1) c ON true;
+  LEFT JOIN kpi.latest_check_in c ON c.kpi_id::numeric = s.kpi_id AND c.period::text = s.period;
 COMMENT ON VIEW kpi.scorecard_check_in IS 'kpi.scorecard with the latest check-in of each KPI and period';
 DO $comments$
 DECLARE

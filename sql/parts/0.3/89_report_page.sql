@@ -30,6 +30,51 @@ AS $$
 $$;
 COMMENT ON FUNCTION kpi.report_findings(@extschema@.kpi_path) IS 'Internal to kpi.report_html(): kpi.alignment of a unit and those beneath it by severity and kind, the first five of each';
 
+-- ---------------------------------------------------------------- what changed
+
+CREATE FUNCTION kpi.report_changes(the_path @extschema@.kpi_path, of_period @extschema@.kpi_period) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_custom_plan
+    SET jit = off
+AS $$
+DECLARE
+    before constant @extschema@.kpi_period := of_period OPERATOR(@extschema@.-) 1;
+    kpis constant bigint[] := ARRAY(SELECT DISTINCT d.kpi_id FROM kpi.described_kpi d WHERE d.unit_now OPERATOR(@extschema@.<@) the_path);
+    result text;
+BEGIN
+    WITH cell AS MATERIALIZED (
+        SELECT a.kpi_id, a.unit_now, coalesce(nullif(a.unit_name, ''), kpi.label(a.unit_now, -1)) AS unit_name, coalesce(nullif(a.measure_name, ''), a.measure) AS name,
+               a.unit_of_measure, a.actual, a.status, a.period OPERATOR(@extschema@.=) of_period AS is_now
+          FROM kpi.attainment a
+         WHERE a.kpi_id = ANY (kpis) AND a.period OPERATOR(@extschema@.=) ANY (ARRAY[of_period, before])
+    ), changed AS (
+        SELECT n.*, o.actual AS old_actual, o.status AS old_status, n.status > o.status AS is_better,
+               row_number() OVER (PARTITION BY n.status > o.status ORDER BY kpi.depth(n.unit_now), n.status, n.unit_now, n.name, n.kpi_id) AS n
+          FROM cell n
+          JOIN cell o ON o.kpi_id = n.kpi_id AND NOT o.is_now
+         WHERE n.is_now AND n.status <> o.status AND least(n.status, o.status) > 'no_target'
+    ), part AS (
+        SELECT c.is_better,
+               concat('<tbody><tr class="group"><th colspan="6" scope="rowgroup">', CASE WHEN c.is_better THEN 'Rose' ELSE 'Fell' END, ' <span class="soft">', count(*), '</span></th></tr>', E'\n',
+                      string_agg(concat('<tr><th scope="row" dir="auto">', kpi.report_text(c.name), '</th><td dir="auto">', kpi.report_text(c.unit_name), '</td><td>', kpi.report_mark(c.old_status::text),
+                                        '</td><td>', kpi.report_mark(c.status::text), '</td><td class="n">', kpi.report_figure(c.old_actual, c.unit_of_measure),
+                                        '</td><td class="n">', kpi.report_figure(c.actual, c.unit_of_measure), '</td></tr>'), E'\n' ORDER BY c.n) FILTER (WHERE c.n <= 8),
+                      CASE WHEN count(*) > 8 THEN format('<tr><td colspan="6" class="soft">%s more are left out here, of units further down.</td></tr>', count(*) - 8) END, '</tbody>') AS html
+          FROM changed c
+         GROUP BY c.is_better
+    )
+    SELECT concat('<div class="wide"><table><caption>KPIs of the unit and those beneath it whose status is another than in ', before, '</caption><thead><tr><th scope="col">KPI</th><th scope="col">Unit</th>',
+                  '<th scope="col">In ', before, '</th><th scope="col">In ', of_period, '</th><th scope="col" class="n">Actual in ', before, '</th><th scope="col" class="n">Actual in ', of_period,
+                  '</th></tr></thead>', string_agg(p.html, E'\n' ORDER BY p.is_better), '</table></div>')
+      INTO result
+      FROM part p
+    HAVING count(*) > 0;
+    RETURN coalesce(result, '<p class="none">No status is another than in ' || before || '.</p>');
+END
+$$;
+COMMENT ON FUNCTION kpi.report_changes(@extschema@.kpi_path, @extschema@.kpi_period) IS 'Internal to kpi.report_html(): KPIs of a unit and those beneath it whose status is another than in the period before, those that fell first, eight of either, of upper units first';
+
 -- ---------------------------------------------------------------- actions and check-ins
 
 CREATE FUNCTION kpi.report_actions(the_path @extschema@.kpi_path) RETURNS text
@@ -127,9 +172,11 @@ BEGIN
         '<div class="result"><b>', kpi.report_percent(result.score, 1), '</b>', kpi.report_mark(result.status, CASE WHEN result.score IS NOT NULL THEN 'worst KPI ' || kpi.report_word(result.status) END),
         CASE WHEN result.coverage IS NOT NULL THEN '<br/><small>' || kpi.report_percent(result.coverage) || ' of the data is known</small>' END, '</div></div>',
         '<ul class="counts" aria-label="KPIs by status">' || counts || '</ul>',
-        '<nav aria-label="Sections"><a href="#scorecard">Scorecard</a><a href="#cascade">Cascade</a><a href="#strategy">Strategy</a><a href="#findings">Findings</a><a href="#actions">Actions</a><a href="#checkins">Check-ins</a></nav>',
+        '<nav aria-label="Sections"><a href="#scorecard">Scorecard</a><a href="#changes">Changes</a><a href="#cascade">Cascade</a><a href="#strategy">Strategy</a><a href="#findings">Findings</a><a href="#actions">Actions</a><a href="#checkins">Check-ins</a></nav>',
         E'</header>\n<main>\n<section id="scorecard"><h2>Scorecard</h2><p class="lead">The KPIs of the unit. Statuses and bars are of the target to date; the line in a bar is 100%. The dashed line beside the last twelve periods is their target.</p>\n',
         kpi.report_scorecard(the_unit, own, of_period),
+        E'</section>\n<section id="changes"><h2>What changed</h2><p class="lead">Statuses of the unit and those beneath it that are others than in the period before.</p>\n',
+        kpi.report_changes(named.path, of_period),
         E'</section>\n<section id="cascade" class="page"><h2>Cascade</h2><p class="lead">What contributes to these KPIs, down to the teams. What is not on track is opened, and what leads to it.</p>\n',
         kpi.report_tree(own, of_period),
         E'</section>\n<section id="strategy" class="page"><h2>Strategy</h2><p class="lead">What the objectives serve. Each has the mean score of its KPIs and of the objectives beneath, and their worst status.</p>\n',
