@@ -50,6 +50,7 @@ PG_FUNCTION_INFO_V1(kpi_dirty);
 PG_FUNCTION_INFO_V1(kpi_dirty_cells);
 PG_FUNCTION_INFO_V1(kpi_dirty_exists);
 PG_FUNCTION_INFO_V1(kpi_dirty_figure);
+PG_FUNCTION_INFO_V1(kpi_dirty_of);
 PG_FUNCTION_INFO_V1(kpi_dirty_status);
 PG_FUNCTION_INFO_V1(kpi_dirty_tally);
 PG_FUNCTION_INFO_V1(kpi_is_dirty);
@@ -93,6 +94,8 @@ typedef struct DirtyMap
 	bool		complete;		/* every cell is in cells, others go away */
 	HTAB	   *cells;			/* DirtyCell; only if complete */
 	HTAB	   *lost_kpis;		/* int64; NULL: none */
+	DirtyKey   *keys;			/* all of them, sorted; NULL until they are asked for */
+	int			n_keys;
 } DirtyMap;
 
 static DirtyMap map;
@@ -405,6 +408,102 @@ Datum
 kpi_dirty_cells(PG_FUNCTION_ARGS)
 {
 	put_dirty_cells(fcinfo, false);
+	return (Datum) 0;
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	const DirtyKey *x = a;
+	const DirtyKey *y = b;
+
+	if (x->kpi_id != y->kpi_id)
+		return x->kpi_id < y->kpi_id ? -1 : 1;
+	return x->period < y->period ? -1 : x->period > y->period;
+}
+
+typedef struct DirtyKeys
+{
+	DirtyKey   *keys;
+	int			n;
+	int			max;
+} DirtyKeys;
+
+static void
+note_key(void *context, int64 kpi_id, KpiPeriod period)
+{
+	DirtyKeys  *noted = context;
+
+	if (noted->n == noted->max)
+	{
+		noted->max *= 2;
+		noted->keys = repalloc_huge(noted->keys, sizeof(DirtyKey) * noted->max);
+	}
+	noted->keys[noted->n].kpi_id = kpi_id;
+	noted->keys[noted->n++].period = period;
+}
+
+/* sorts the keys, so that those of a KPI can be found */
+static void
+ensure_keys(void)
+{
+	DirtyKeys	noted = {NULL, 0, 256};
+	HASH_SEQ_STATUS status;
+	DirtyCell  *entry;
+
+	if (map.keys != NULL)
+		return;
+	noted.keys = MemoryContextAlloc(map.context, sizeof(DirtyKey) * noted.max);
+	if (map.complete)
+	{
+		hash_seq_init(&status, map.cells);
+		while ((entry = hash_seq_search(&status)) != NULL)
+			note_key(&noted, entry->key.kpi_id, (KpiPeriod) entry->key.period);
+	}
+	else if (map.cascade != NULL)
+		kpi_cascade_each_listed(map.cascade, note_key, &noted);
+	qsort(noted.keys, noted.n, sizeof(DirtyKey), compare_keys);
+	map.keys = noted.keys;
+	map.n_keys = noted.n;
+}
+
+/*
+ * kpi.dirty_of(view_key, kpi_id) returns setof kpi.cell: of kpi.dirty() those of
+ * one KPI, for views that look cells up by KPI
+ */
+Datum
+kpi_dirty_of(PG_FUNCTION_ARGS)
+{
+	DirtyResult dirty = {(ReturnSetInfo *) fcinfo->resultinfo, true};
+	int64		kpi_id = PG_GETARG_INT64(1);
+	int			first = 0;
+	int			end;
+	int			n;
+	DirtyKey   *keys;
+
+	InitMaterializedSRF(fcinfo, 0);
+	check_view_key(PG_GETARG_UUID_P(0));
+	if (!map.complete && map.cascade == NULL)
+		return (Datum) 0;
+	ensure_keys();
+	end = map.n_keys;
+	while (first < end)
+	{
+		int			middle = first + (end - first) / 2;
+
+		if (map.keys[middle].kpi_id < kpi_id)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	while (end < map.n_keys && map.keys[end].kpi_id == kpi_id)
+		end++;
+	/* a copy: computing cells may make the map anew */
+	n = end - first;
+	keys = palloc(sizeof(DirtyKey) * (n + 1));
+	memcpy(keys, map.keys + first, sizeof(DirtyKey) * n);
+	for (int i = 0; i < n; i++)
+		put_cell(&dirty, kpi_id, (KpiPeriod) keys[i].period);
 	return (Datum) 0;
 }
 

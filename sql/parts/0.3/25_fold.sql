@@ -75,6 +75,11 @@ CREATE FUNCTION kpi.dirty_cells(view_key uuid, OUT kpi_id bigint, OUT period @ex
     AS 'MODULE_PATHNAME', 'kpi_dirty_cells';
 COMMENT ON FUNCTION kpi.dirty_cells(uuid) IS 'Internal: which cells pending changes may have changed, each with the key shown. Error: 42501 without the key in kpi.view_key';
 
+CREATE FUNCTION kpi.dirty_of(view_key uuid, kpi_id bigint) RETURNS SETOF kpi.cell
+    LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 4
+    AS 'MODULE_PATHNAME', 'kpi_dirty_of';
+COMMENT ON FUNCTION kpi.dirty_of(uuid, bigint) IS 'Internal: those cells of one KPI that pending changes have changed, as they are now, for views that look cells up by KPI. Error: 42501 without the key in kpi.view_key';
+
 CREATE FUNCTION kpi.dirty_exists(view_key uuid, kpi_id bigint, period @extschema@.kpi_period, VARIADIC after bigint[] DEFAULT '{}') RETURNS boolean
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000
     AS 'MODULE_PATHNAME', 'kpi_dirty_exists';

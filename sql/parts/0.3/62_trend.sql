@@ -20,11 +20,11 @@ SELECT x.kpi_id, x.period, x.actual, x.target, x.attainment_to_date, x.tally, x.
           FROM kpi.cell c
          WHERE c.generation = kpi.hot_generation() AND c.generation <> 0 AND kpi.hot_generation() <> 0
         UNION ALL
-        SELECT *
-          FROM (SELECT d.kpi_id, d.period, d.actual, d.target, d.attainment_to_date, d.tally,
-                       CASE WHEN d.has_own THEN coalesce(d.own, d.tally) END AS own, 1 AS source
-                  FROM kpi.dirty((SELECT v.key FROM kpi.view_key v)) d
-                OFFSET 0) pending) x
+        -- by KPI, so that many rows looked up beside much that is pending do not each read all of that
+        SELECT k.kpi_id, d.period, d.actual, d.target, d.attainment_to_date, d.tally,
+               CASE WHEN d.has_own THEN coalesce(d.own, d.tally) END AS own, 1 AS source
+          FROM kpi.kpi k
+         CROSS JOIN LATERAL kpi.dirty_of((SELECT v.key FROM kpi.view_key v), k.kpi_id) d) x
  WHERE x.source = 1 OR NOT kpi.is_dirty(x.kpi_id, x.period);
 COMMENT ON VIEW kpi.counted_cell IS 'Internal: kpi.cell with what is still pending, of all units: for other views, never granted';
 COMMENT ON COLUMN kpi.counted_cell.kpi_id IS 'The KPI';
