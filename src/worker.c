@@ -49,6 +49,7 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
@@ -89,10 +90,12 @@ PGDLLEXPORT void kpi_worker_main(Datum database);
  * pending, the less each change costs those who write, since cells are written
  * once for many of them.  Not longer than it takes a quarter of max_pending to
  * come, and a reader who meets many pending changes cuts it short, down to as
- * long as the fold took.
+ * long as the fold took, and so does the end of the load.
  */
 #define REST				9
 #define LONGEST_REST		5000
+#define LOOK_WHILE_RESTING	100
+#define FEW_TRANSACTIONS	500 /* a second */
 
 /* milliseconds between looks where nothing is pending, or nothing is to be done */
 #define LONGEST_NAP			1000
@@ -120,6 +123,7 @@ static int	batch = FIRST_BATCH;
 static int	idle_rounds = 0;
 static int	nap = 0;			/* milliseconds */
 static int	least_nap = 0;		/* even where a reader would like a fold */
+static bool is_resting = false; /* is the nap a rest after a fold? */
 static long busy = 0;			/* milliseconds since the last nap */
 static int64 folded = 0;		/* changes since then */
 static TimestampTz rested_at = 0;	/* when the nap before began */
@@ -250,6 +254,7 @@ rest(void)
 	/* as many as came since the last rest are expected again */
 	if (rested_at != 0 && folded > 0)
 		longest = Min(longest, TimestampDifferenceMilliseconds(rested_at, now) * enough / folded);
+	is_resting = true;
 	least_nap = Max(kpi_naptime, busy);
 	nap = Max(kpi_naptime, Min(busy * REST, longest));
 	rested_at = now;
@@ -293,7 +298,7 @@ fold_once(void)
 		adapt_batch(rows, took);
 		busy += took;
 		folded += rows;
-		nap = least_nap = 0;
+		nap = 0;
 		if (!more)
 			rest();
 	}
@@ -302,6 +307,8 @@ fold_once(void)
 static void
 run_round(void)
 {
+	is_resting = false;
+	least_nap = 0;
 	CHECK_FOR_INTERRUPTS();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -419,23 +426,42 @@ become_the_worker(void)
 			(errmsg("kpi_cascade worker started in database \"%s\"", database_name)));
 }
 
-/* sleeps until the nap is over, or a reader asks for a fold and the least of it is over */
+/*
+ * Sleeps until the nap is over.  The least of it suffices where a reader asks
+ * for a fold, and where next to nobody writes any more: a rest has no use then.
+ */
 static void
 wait_for_work(void)
 {
 	TimestampTz begun = GetCurrentTimestamp();
 	long		until = nap;
 	long		slept = 0;
+	long		look_every = Max(kpi_naptime, LOOK_WHILE_RESTING);
+	uint64		transactions = U64FromFullTransactionId(ReadNextFullTransactionId());
 
 	ResetLatch(MyLatch);
 	while (slept < until && !stop_requested && !ConfigReloadPending && !InterruptPending)
 	{
-		if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, until - slept,
+		long		timeout = until - slept;
+		bool		enough = false;
+
+		if (is_resting)
+			timeout = Min(timeout, look_every);
+		if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout,
 					  PG_WAIT_EXTENSION) & WL_LATCH_SET)
 		{
 			ResetLatch(MyLatch);
-			until = Min(until, Max(least_nap, 1));
+			enough = true;
 		}
+		else if (is_resting)
+		{
+			uint64		now = U64FromFullTransactionId(ReadNextFullTransactionId());
+
+			enough = now - transactions < FEW_TRANSACTIONS * timeout / 1000;
+			transactions = now;
+		}
+		if (enough)
+			until = Min(until, Max(least_nap, 1));
 		slept = TimestampDifferenceMilliseconds(begun, GetCurrentTimestamp());
 	}
 }
