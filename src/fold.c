@@ -19,6 +19,8 @@
  * the own transaction's included, are evaluated, changed cells are written in
  * the order of their key, and kpi.fold_state remembers the snapshot, the own
  * transaction and how far its own changes went (the cursor, see store.c).
+ * Changes of status are kept beside the cells (store_status.c), with ids taken
+ * under the fold lock, and told to listeners at commit (notify.c).
  * Rows of transactions older than the snapshot's xmin are in the cells for
  * every later reader and are deleted; a reader with an older snapshot still
  * sees both the older state row and the deleted rows.  kpi.fold_state.purged
@@ -50,6 +52,7 @@
 #include "fold.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "notify.h"
 #include "settings.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
@@ -81,6 +84,8 @@ static TimestampTz not_before = 0;
 typedef struct CellWriter
 {
 	KpiStore   *store;
+	KpiGraph   *graph;
+	KpiStatusLog statuses;
 	int64		written;
 	HTAB	   *stored;			/* complete cascades: the cells in the table */
 } CellWriter;
@@ -114,6 +119,7 @@ write_change(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *old, 
 			old = &stored->cell;
 		}
 	}
+	kpi_store_note_status(&writer->statuses, kpi_id, period, old, now);
 	kpi_store_write_cell(writer->store, kpi_id, period, old, now);
 	writer->written++;
 }
@@ -123,6 +129,9 @@ delete_cell(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *cell)
 {
 	CellWriter *writer = context;
 
+	/* that a KPI is gone is no change of its status */
+	if (kpi_graph_find(writer->graph, kpi_id) >= 0)
+		kpi_store_note_status(&writer->statuses, kpi_id, period, cell, NULL);
 	kpi_store_write_cell(writer->store, kpi_id, period, cell, NULL);
 	writer->written++;
 }
@@ -160,11 +169,14 @@ write_all(KpiCascade *cascade, CellWriter *writer)
 }
 
 static int64
-write_cells(KpiStore *store, KpiCascade *cascade)
+write_cells(KpiStore *store, KpiCascade *cascade, int64 fold, TimestampTz begun)
 {
-	CellWriter	writer = {.store = store};
+	CellWriter	writer = {.store = store, .graph = kpi_store_graph(store)};
+	int64		last_change;
 	ListCell   *lc;
 
+	kpi_store_begin_statuses(&writer.statuses, store, fold, begun,
+							 kpi_cascade_is_complete(cascade));
 	if (kpi_cascade_is_complete(cascade))
 		write_all(cascade, &writer);
 	else
@@ -175,6 +187,9 @@ write_cells(KpiStore *store, KpiCascade *cascade)
 							delete_cell, &writer);
 	}
 	kpi_store_flush_cells(store);
+	last_change = kpi_store_end_statuses(&writer.statuses);
+	if (last_change != 0)
+		kpi_notify_changed(last_change);
 	return writer.written;
 }
 
@@ -323,7 +338,7 @@ fold_under(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 		measure_rate(&state, begun);
 		kpi_store_count_era(store, &state);
 		kpi_store_set_generations(store, state.former_generation, state.generation);
-		state.cells_written += write_cells(store, cascade);
+		state.cells_written += write_cells(store, cascade, state.folds + 1, begun);
 		kpi_store_leave_generation(store, &state);
 		state.cells_evaluated += kpi_cascade_evaluated(cascade);
 		state.folds++;
@@ -376,6 +391,8 @@ static const struct
 	{"pending", RowExclusiveLock},
 	{"fold_state", RowExclusiveLock},
 	{"graph_version", RowExclusiveLock},
+	{"status_change", RowExclusiveLock},
+	{KPI_STATUS_SEQUENCE, RowExclusiveLock},
 	{"fold_lock", ExclusiveLock}
 };
 
@@ -569,6 +586,8 @@ fold_at_commit(void)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
+		/* sequences refuse where the user has ended read only; the subtransaction restores that */
+		XactReadOnly = false;
 		if (kpi_store_installed())
 		{
 			bool		too_much = may_be_too_much() && is_too_much();
@@ -619,11 +638,13 @@ at_transaction_event(XactEvent event, void *arg)
 			if (captured_now > 0 && XactIsoLevel != XACT_SERIALIZABLE &&
 				(may_be_due() || may_be_too_much()))
 				fold_at_commit();
+			kpi_notify_send();
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			captured_now = 0;
+			kpi_notify_forget();
 			break;
 		default:
 			break;

@@ -7,6 +7,7 @@
 #include "fmgr.h"
 #include "fold.h"
 #include "miscadmin.h"
+#include "notify.h"
 #include "read.h"
 #include "settings.h"
 #include "store.h"
@@ -24,6 +25,7 @@ _PG_init(void)
 {
 	kpi_settings_define();
 	kpi_store_install();
+	kpi_notify_install();
 	kpi_fold_install();
 	kpi_read_install();
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)

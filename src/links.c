@@ -35,6 +35,7 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "settings.h"
 #include "storage/lmgr.h"
 #include "store.h"
 #include "utils/builtins.h"
@@ -67,13 +68,6 @@ typedef struct Check
 	int			n_suspects;
 	int			room;
 } Check;
-
-/* kpi.restoring() in C: scripts of pg_dump and pg_restore turn both off */
-static bool
-restoring(void)
-{
-	return !check_function_bodies && !row_security;
-}
 
 static TriggerData *
 trigger_data(FunctionCallInfo fcinfo, const char *function)
@@ -524,7 +518,7 @@ refuse_cycles(Check *check)
 	char		when[MAXDATELEN + 1] = "";
 	ListCell   *lc;
 
-	if (check->n_suspects == 0 || restoring())
+	if (check->n_suspects == 0 || kpi_restoring())
 		return;
 	cycle = kpi_cycle_find(check->graph, check->suspects, check->n_suspects, &day);
 	if (cycle == NIL)
@@ -807,7 +801,7 @@ kpi_check_links_hold(PG_FUNCTION_ARGS)
 	Check		check;
 
 	begin_check(&check, trigger_data(fcinfo, "kpi.check_links_hold"));
-	if (has_rows(&check) && !restoring())
+	if (has_rows(&check) && !kpi_restoring())
 	{
 		Watched		table = watched_table(&check);
 		/* of rows of unit_history only the store can tell */

@@ -8,6 +8,7 @@
 
 #include "settings.h"
 #include "utils/guc.h"
+#include "utils/rls.h"
 #include "utils/varlena.h"
 
 int			kpi_fold_mode = KPI_FOLD_COMMIT;
@@ -15,6 +16,7 @@ int			kpi_fold_after = 32;
 int			kpi_max_pending = 100000;
 char	   *kpi_databases = NULL;
 int			kpi_naptime = 200;
+bool		kpi_notify = false;
 
 /* read by triggers in SQL: why somebody changes targets and facts */
 static char *reason = NULL;
@@ -63,6 +65,12 @@ kpi_settings_define(void)
 							"0 means never.",
 							&kpi_max_pending, 100000, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("kpi_cascade.notify",
+							 "Whether folds that change a status notify those who listen to kpi_status.",
+							 "The setting of the session that folds counts, when it commits. "
+							 "The payload is the last status_change_id.",
+							 &kpi_notify, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("kpi_cascade.reason",
 							   "Why targets and facts are being changed.",
 							   "Kept with every revision of a target or fact; empty for none. "
@@ -85,4 +93,10 @@ kpi_settings_define(void)
 							 NULL, &history_gives_way, false,
 							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("kpi_cascade");
+}
+
+bool
+kpi_restoring(void)
+{
+	return !check_function_bodies && !row_security;
 }

@@ -29,7 +29,7 @@
 
 static const char *const table_names[KPI_TABLE_COUNT] = {
 	"unit", "unit_history", "measure", "kpi", "link", "fact", "target", "cell",
-	"pending", "fold_state", "graph_version", "view_key"
+	"pending", "fold_state", "graph_version", "view_key", "status_change"
 };
 
 struct KpiStore

@@ -29,10 +29,11 @@ typedef enum KpiTable
 	KPI_TABLE_PENDING,
 	KPI_TABLE_FOLD_STATE,
 	KPI_TABLE_GRAPH_VERSION,
-	KPI_TABLE_VIEW_KEY
+	KPI_TABLE_VIEW_KEY,
+	KPI_TABLE_STATUS_CHANGE
 } KpiTable;
 
-#define KPI_TABLE_COUNT		(KPI_TABLE_VIEW_KEY + 1)
+#define KPI_TABLE_COUNT		(KPI_TABLE_STATUS_CHANGE + 1)
 
 /* columns of the tables that C reads, in the order of the install script */
 enum {KPI_UNIT_ID = 1, KPI_UNIT_PATH, KPI_UNIT_VALID_FROM = 8, KPI_UNIT_VALID_TO};
@@ -263,6 +264,7 @@ extern void kpi_store_cell_values(int64 kpi_id, KpiPeriod period, const KpiCell 
 extern Numeric kpi_store_cell_figure(const KpiCell *cell, int column);
 /* the label of the enum kpi_status with that oid */
 extern Datum kpi_store_status_datum(Oid status_type, KpiStatus status);
+extern KpiStatus kpi_store_status_of_datum(Oid status_type, Datum label);
 #define KPI_CELL_COLUMNS	19
 #define KPI_CELL_STATUS_COLUMN	10
 
@@ -270,6 +272,29 @@ extern Datum kpi_store_status_datum(Oid status_type, KpiStatus status);
 extern void kpi_store_count_era(KpiStore *store, KpiFoldState *state);
 /* after it has written: leaves the generation before, if that is another */
 extern void kpi_store_leave_generation(KpiStore *store, const KpiFoldState *state);
+
+/* store_status.c: changes of status, as one fold finds them */
+#define KPI_STATUS_SEQUENCE	"status_change_status_change_id_seq"
+typedef struct KpiStatusLog
+{
+	KpiStore   *store;
+	int64		fold;			/* its number */
+	int64		at;				/* TimestampTz */
+	bool		all_cells;		/* are all cells computed anew? */
+	bool		off;
+	bool		looked;			/* is greatest known? */
+	int64		greatest;		/* id in the table */
+	int64		last_written;	/* id; 0: none */
+	HeapTuple  *tuples;			/* waiting to be inserted */
+	int			n;
+} KpiStatusLog;
+extern void kpi_store_begin_statuses(KpiStatusLog *log, KpiStore *store, int64 fold,
+									 TimestampTz at, bool all_cells);
+/* what a cell becomes (NULL or not existing: no row), before it is written; at most once each */
+extern void kpi_store_note_status(KpiStatusLog *log, int64 kpi_id, KpiPeriod period,
+								  const KpiCell *old, const KpiCell *now);
+/* writes what was not written yet; returns the last id, or 0 where nothing has changed */
+extern int64 kpi_store_end_statuses(KpiStatusLog *log);
 
 /* shared by the files of the store */
 /* the hot generation as the store's snapshot has it, and the one that cells are written to */
@@ -326,9 +351,11 @@ typedef enum KpiLookupSlot
 	KPI_LOOKUP_CELLS_AMONG,
 	KPI_LOOKUP_CELLS_OF_KPI,
 	KPI_LOOKUP_PERIOD_AFTER,
-	KPI_LOOKUP_CELLS_OF_GENERATION
+	KPI_LOOKUP_CELLS_OF_GENERATION,
+	KPI_LOOKUP_LAST_CHANGE,
+	KPI_LOOKUP_CHANGES_FROM
 } KpiLookupSlot;
-#define KPI_LOOKUP_SLOTS	(KPI_LOOKUP_CELLS_OF_GENERATION + 1)
+#define KPI_LOOKUP_SLOTS	(KPI_LOOKUP_CHANGES_FROM + 1)
 #define KPI_LOOKUP_KEYS		4
 typedef struct KpiPreparedLookup
 {

@@ -406,6 +406,12 @@ kpi_store_status_datum(Oid status_type, KpiStatus status)
 	return ObjectIdGetDatum(status_oid(status_type, status));
 }
 
+KpiStatus
+kpi_store_status_of_datum(Oid status_type, Datum label)
+{
+	return status_of_oid(status_type, DatumGetObjectId(label));
+}
+
 void
 kpi_store_write_cell(KpiStore *store, int64 kpi_id, KpiPeriod period, const KpiCell *old,
 					 const KpiCell *now)

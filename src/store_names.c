@@ -234,6 +234,7 @@ kpi_store_relation(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"kpi.%s\" does not exist", name),
-				 errhint("The extension kpi_cascade is not installed, or only in part.")));
+				 errhint("The extension kpi_cascade is not installed, only in part, or older than "
+						 "its library. Run ALTER EXTENSION kpi_cascade UPDATE if it is.")));
 	return relation;
 }

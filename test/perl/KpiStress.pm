@@ -101,6 +101,23 @@ SELECT kpi_id, period, s.actual AS shown, e.expected
               GROUP BY b.above, p.period) e USING (kpi_id, period)
  WHERE s.actual IS DISTINCT FROM e.expected;
 
+-- What is kept of changes of status: each starts where the last one of its KPI and
+-- period ended, whatever the snapshot; null, no_data and no_target pass for each
+-- other where nobody had a verdict.
+CREATE VIEW broken_status AS
+SELECT *
+  FROM (SELECT c.*, lag(c.new_status) OVER (PARTITION BY c.kpi_id, c.period ORDER BY c.status_change_id) AS before FROM kpi.status_change c) c
+ WHERE c.old_status IS NOT DISTINCT FROM c.new_status
+    OR c.old_status IS DISTINCT FROM c.before
+       AND NOT ((c.old_status IS NULL OR c.before IS NULL) AND coalesce(c.old_status, 'no_data') <= 'no_target' AND coalesce(c.before, 'no_data') <= 'no_target');
+-- with nothing pending, the last change of each KPI and period leads to the verdict of its cell
+CREATE VIEW wrong_status AS
+SELECT *
+  FROM (SELECT kpi_id, period, CASE WHEN status > 'no_target' THEN status END AS shown FROM kpi.cell) s
+  FULL JOIN (SELECT DISTINCT ON (kpi_id, period) kpi_id, period, CASE WHEN new_status > 'no_target' THEN new_status END AS kept
+               FROM kpi.status_change WHERE kpi_id IN (SELECT kpi_id FROM kpi.kpi) ORDER BY kpi_id, period, status_change_id DESC) k USING (kpi_id, period)
+ WHERE s.shown IS DISTINCT FROM k.kept;
+
 -- What every view with figures shows, beside the recomputation; one statement of
 -- the caller, so one snapshot.  Numbers are compared as text, copies of a row count.
 CREATE FUNCTION differences() RETURNS SETOF text LANGUAGE plpgsql STABLE
@@ -638,6 +655,42 @@ sub be_remover
 		$self->end_prepared([$_]) for @{ $self->{lines} };
 	}
 	return;
+}
+
+# Reads changes of status from where it left off, and writes down their ids.
+sub be_consumer
+{
+	my ($self) = @_;
+	$self->{session} = $self->session('');
+	open my $file, '>>', "$self->{folder}/consumed.$self->{number}" or die "could not write: $!\n";
+	until ($self->is_over)
+	{
+		my $last = $self->{last_consumed} || 0;
+		if ($self->do("SELECT status_change_id FROM kpi.status_change WHERE status_change_id > $last ORDER BY 1") && @{ $self->{lines} })
+		{
+			syswrite $file, join '', map { "$_\n" } @{ $self->{lines} };
+			$self->{last_consumed} = $self->{lines}[-1];
+			$self->{count}{'changes read'} += @{ $self->{lines} };
+		}
+		$self->compare('broken_status', 'where changes of status are read') if KpiWorld::chance(0.1);
+		sleep rand 0.05;
+	}
+	return;
+}
+
+# How many changes of status there are that a consumer has not read, beyond the last
+# it has, and how many it read that are not there, or twice, or out of order.
+sub consumed
+{
+	my ($self, $node) = @_;
+	my ($path) = glob "$self->{folder}/consumed.*";
+	return split /\|/, ($node || $self->{node})->safe_psql($self->{database}, <<"END");
+CREATE TEMPORARY TABLE consumed (n bigint GENERATED ALWAYS AS IDENTITY, id bigint);
+COPY consumed (id) FROM '$path';
+SELECT (SELECT count(*) FROM kpi.status_change c WHERE status_change_id <= (SELECT max(id) FROM consumed) AND NOT EXISTS (SELECT FROM consumed r WHERE r.id = c.status_change_id)),
+       (SELECT count(*) FROM consumed r WHERE NOT EXISTS (SELECT FROM kpi.status_change c WHERE c.status_change_id = r.id)),
+       (SELECT count(*) FROM (SELECT id, lag(id) OVER (ORDER BY n) AS before FROM consumed) r WHERE id <= before)
+END
 }
 
 # Ends sessions that write, and cancels what they do.

@@ -375,6 +375,12 @@ for my $table (qw(target_revision fact_revision))
 	refused('boss', "UPDATE kpi.$table SET revised_by = 'x'", qr/permission denied for table $table/, 'nor altered by the owner');
 	works('boss', "BEGIN; SELECT count(*) > 0 FROM kpi.$table; DELETE FROM kpi.$table; SELECT count(*) FROM kpi.$table; ROLLBACK", "t\n0", 'who reads them, and removes what is no longer wanted');
 }
+# the fold writes what nobody else may
+refused('writes_fact', $_, qr/permission denied for table status_change/, "changes of status are not written by those who cause them: $_")
+  for ('INSERT INTO kpi.status_change DEFAULT VALUES', 'UPDATE kpi.status_change SET fold = 0', 'DELETE FROM kpi.status_change', 'SELECT FROM kpi.status_change');
+refused('boss', 'UPDATE kpi.status_change SET fold = 0', qr/permission denied for table status_change/, 'nor altered by the owner');
+works('boss', 'BEGIN; SELECT kpi.fold() >= 0, count(*) > 0 FROM kpi.status_change; DELETE FROM kpi.status_change; SELECT count(*) FROM kpi.status_change; ROLLBACK', "t|t\n0", 'who reads them, and removes what is no longer wanted');
+
 works('boss', <<'SQL', '', 'the owner passes on what readers of the past need');
 GRANT USAGE ON SCHEMA kpi TO reads_known;
 GRANT SELECT ON kpi.described_kpi, kpi.unit, kpi.measure, kpi.kpi, kpi.attainment TO reads_known;

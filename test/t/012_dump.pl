@@ -12,7 +12,7 @@ $node->init;
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE boss LOGIN');
 my $dir = $node->basedir;
-my @tables = qw(level unit unit_history measure objective kpi link fact target target_revision fact_revision
+my @tables = qw(level unit unit_history measure objective kpi link fact target target_revision fact_revision status_change
 	member membership check_in review review_item action_item skill measure_skill training acknowledgement);
 
 sub as_boss
@@ -120,6 +120,17 @@ SELECT kpi.acknowledge('sell', name), kpi.acknowledge('mission', name) FROM kpi.
 DELETE FROM kpi.member WHERE name = 'gone';
 UPDATE kpi.measure SET due_after = '1 month 3 days' WHERE code = 'revenue';
 BEGIN; SET LOCAL kpi_cascade.reason = 'second round'; UPDATE kpi.target SET value = 4900.50, locked = true WHERE period = '2026' AND value = 5000; COMMIT;
+-- changes of status, which none makes anew either: one of a KPI that is gone, too
+SELECT kpi.fold() \g /dev/null
+UPDATE kpi.fact SET value = value * 2 WHERE reference LIKE '%/3';
+INSERT INTO kpi.kpi (kpi_id, unit_id, measure_id) SELECT 9000, unit_id, measure_id FROM kpi.unit, kpi.measure WHERE path = 'acme' AND measure.code = 'other';
+INSERT INTO kpi.target (kpi_id, period, value) VALUES (9000, '2025-03', 1);
+INSERT INTO kpi.fact (kpi_id, period, value) VALUES (9000, '2025-03', 1);
+SELECT kpi.fold() \g /dev/null
+DELETE FROM kpi.fact WHERE kpi_id = 9000;
+DELETE FROM kpi.target WHERE kpi_id = 9000;
+DELETE FROM kpi.kpi WHERE kpi_id = 9000;
+SELECT kpi.fold() \g /dev/null
 SQL
 
 my $attainment = q{SELECT a::text FROM kpi.attainment a ORDER BY a.kpi_id, a.period};
@@ -132,6 +143,12 @@ cmp_ok(scalar(split /\n/, $before{unit_history}), '==', 8 + 5, 'and some history
 is(as_boss('source', 'SELECT count(*) FROM kpi.verify()'), '0', 'the source is healthy');
 is(as_boss('source', q{SELECT string_agg(DISTINCT contributes, ' ' ORDER BY contributes) FROM kpi.link}),
 	'aligned denominator growth numerator score value', 'with links of every kind');
+cmp_ok(as_boss('source', 'SELECT count(*) FROM kpi.status_change'), '>', 200, 'and many changes of status');
+# what was kept last is what is shown; in the cells without a verdict nothing may have been kept
+my $kept = q{SELECT a.kpi_id, a.period, a.status, c.new_status FROM kpi.attainment a
+	LEFT JOIN LATERAL (SELECT new_status FROM kpi.status_change c WHERE c.kpi_id = a.kpi_id AND c.period = a.period ORDER BY status_change_id DESC LIMIT 1) c ON true
+	WHERE a.status IS DISTINCT FROM c.new_status AND (a.status > 'no_target' OR c.new_status IS NOT NULL)};
+is(as_boss('source', $kept), '', 'the last of which lead to the statuses shown');
 
 # ---------------------------------------------------------------- restored
 
@@ -156,12 +173,14 @@ INSERT INTO kpi.action_item (objective_id, description) VALUES (10, 'next');
 INSERT INTO kpi.skill (code) VALUES ('next');
 INSERT INTO kpi.training (member_id, skill_id, completed_on) SELECT m.member_id, s.skill_id, '2026-01-01' FROM kpi.member m, kpi.skill s WHERE m.name = 'next' AND s.code = 'next';
 SELECT kpi.acknowledge('next', 'next') \g /dev/null
+SELECT kpi.fold() \g /dev/null
 SELECT (SELECT max(member_id) FROM kpi.member), (SELECT max(membership_id) FROM kpi.membership), (SELECT max(check_in_id) FROM kpi.check_in), (SELECT max(review_id) FROM kpi.review),
        (SELECT max(review_item_id) FROM kpi.review_item), (SELECT max(action_item_id) FROM kpi.action_item), (SELECT max(skill_id) FROM kpi.skill),
        (SELECT max(training_id) FROM kpi.training), (SELECT max(acknowledgement_id) FROM kpi.acknowledgement);
 SELECT (SELECT max(objective_id) FROM kpi.objective), (SELECT max(unit_id) FROM kpi.unit), (SELECT max(measure_id) FROM kpi.measure), (SELECT max(kpi_id) FROM kpi.kpi),
        (SELECT max(link_id) FROM kpi.link), (SELECT max(fact_id) FROM kpi.fact), (SELECT max(target_id) FROM kpi.target),
-       (SELECT max(target_revision_id) FROM kpi.target_revision), (SELECT max(fact_revision_id) FROM kpi.fact_revision);
+       (SELECT max(target_revision_id) FROM kpi.target_revision), (SELECT max(fact_revision_id) FROM kpi.fact_revision),
+       (SELECT max(status_change_id) FROM kpi.status_change);
 SQL
 my $keys;
 
@@ -174,6 +193,7 @@ sub same
 	is($node->safe_psql($db, rows_of('unit_path')), $paths, "$what: paths over time");
 	as_boss($db, 'SELECT kpi.fold() \g /dev/null');
 	is(as_boss($db, $attainment), $figures, "$what: the same once all is folded");
+	is(as_boss($db, rows_of('status_change')), $before{status_change}, "$what: no status has changed by that");
 	my $got = as_boss($db, $next);
 	$keys //= $got;
 	is($got, $keys, "$what: new rows get the next keys");

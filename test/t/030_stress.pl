@@ -5,7 +5,8 @@
 # and all isolation levels; others fold, wholly and in part, in the middle of
 # transactions too, keep transactions open, take away a lot, and end the sessions of
 # the rest.  Meanwhile checkers compare what every view shows with the
-# recomputation from the raw rows, each time in one snapshot
+# recomputation from the raw rows, each time in one snapshot, and somebody reads
+# changes of status from where he left off, and must miss none
 # (test/perl/KpiStress.pm says more).
 #
 #   KPI_STRESS_SECONDS  how long (default 30)
@@ -40,7 +41,7 @@ is($node->safe_psql('postgres', 'SELECT * FROM kpi.verify(); SELECT * FROM diffe
 $node->safe_psql('postgres', 'SELECT kpi.start_worker()') if $stress->{worker};
 
 my $begun = time;
-$stress->start(writer      => 2, '-c kpi_cascade.fold_after=0',         0.15);
+$stress->start(writer      => 2, '-c kpi_cascade.fold_after=0 -c kpi_cascade.notify=on', 0.15);
 $stress->start(writer      => 1, '-c kpi_cascade.fold_after=32',        0.15);
 $stress->start(writer      => 1, '-c kpi_cascade.fold_mode=background', 0.15);
 $stress->start(writer      => 1, '-c kpi_cascade.fold_mode=manual',     0.15);
@@ -49,6 +50,7 @@ $stress->start(folder      => 1, 0.05);
 $stress->start(folder      => 1, 0.5);
 $stress->start(remover   => 1);
 $stress->start(killer      => 1, 0.5);
+$stress->start(consumer    => 1);
 $stress->start(checker     => 1, 'wrong',         'READ COMMITTED',  1);
 $stress->start(checker     => 1, 'wrong',         'REPEATABLE READ', 3, 0.1);
 $stress->start(checker     => 1, 'differences()', 'READ COMMITTED',  1);
@@ -59,7 +61,7 @@ my @caught = $stress->caught;
 is(scalar @caught, 0, 'no figure was wrong, and nothing else either') or diag(join "\n", @caught[ 0 .. ($#caught < 9 ? $#caught : 9) ]);
 diag(sprintf 'caught after %.1f s', time - $begun) if @caught;
 $count->{prepared_left} = $node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts');
-diag(join ', ', map { "$_ $count->{$_}" } grep { !/^(?:writer|long_writer|folder|remover|killer|checker) / } sort keys %$count);
+diag(join ', ', map { "$_ $count->{$_}" } grep { !/^(?:writer|long_writer|folder|remover|killer|checker|consumer) / } sort keys %$count);
 if ($ENV{KPI_STRESS_MUTANT})
 {
 	$node->stop('immediate');
@@ -82,6 +84,8 @@ my %least = (
 	'folds'                     => 0.2,
 	$stress->{partial} ? ('partial folds' => 0.2) : (),
 	'removals'                => 0.02,
+	'changes read'            => 1,
+	'comparisons broken_status' => 0.1,
 	'killed by terminate'     => 0.1,
 	'killed by cancel'        => 0.1);
 for (sort keys %least)
@@ -100,7 +104,11 @@ is($node->safe_psql('postgres', 'SELECT * FROM differences()'), '', 'with prepar
 $node->safe_psql('postgres', 'SELECT kpi.fold()');
 is($node->safe_psql('postgres', 'SELECT * FROM differences(); SELECT * FROM kpi.verify(); SELECT * FROM wrong'), '', 'and folded');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM kpi.dirty()'), 0, 'with nothing pending');
+is($node->safe_psql('postgres', 'SELECT * FROM wrong_status; SELECT * FROM broken_status'), '', 'changes of status lead to those in the cells');
+is(join(' ', $stress->consumed), '0 0 0', 'whoever read them as they came missed none, and read none twice or that is not there');
+my $last_change = $node->safe_psql('postgres', 'SELECT max(status_change_id) FROM kpi.status_change');
 is($node->safe_psql('postgres', 'SELECT kpi.rebuild()'), 0, 'and nothing for a rebuild to repair');
+is($node->safe_psql('postgres', 'SELECT max(status_change_id) FROM kpi.status_change'), $last_change, 'or to tell');
 my $folds = $node->safe_psql('postgres', 'SELECT folds FROM kpi.fold_state');
 cmp_ok($folds, '>=', $seconds, "$folds folds");
 

@@ -7,9 +7,9 @@ DECLARE
     user_tables constant regclass[] := ARRAY['kpi.objective', 'kpi.benchmark',
         'kpi.member', 'kpi.membership', 'kpi.check_in', 'kpi.review', 'kpi.review_item', 'kpi.action_item',
         'kpi.skill', 'kpi.measure_skill', 'kpi.training', 'kpi.acknowledgement']::regclass[];
-    -- what triggers write and users keep: the owner reads and passes that on,
+    -- what triggers and folds write and users keep: the owner reads and passes that on,
     -- inserts, because dumps are restored, and deletes what is no longer wanted
-    kept_tables constant regclass[] := ARRAY['kpi.target_revision', 'kpi.fact_revision']::regclass[];
+    kept_tables constant regclass[] := ARRAY['kpi.target_revision', 'kpi.fact_revision', 'kpi.status_change']::regclass[];
     thing record;
     user_table regclass;
     owned regclass;
