@@ -187,6 +187,7 @@ nav { display: flex; flex-wrap: wrap; gap: 4px 20px; margin-top: 14px; font-size
 .lead { color: var(--soft); margin-bottom: 16px; max-width: 78ch }
 .none { background: var(--panel); color: var(--soft); padding: 14px 18px; border-radius: 6px }
 .wide { overflow-x: auto }
+.wide table { min-width: 780px }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
 th, td { text-align: start; vertical-align: top; font-weight: 400; padding: 9px 14px 9px 0; border-bottom: 1px solid var(--rule) }
@@ -250,7 +251,7 @@ footer { color: var(--soft); font-size: 12.5px; padding-top: 44px; padding-botto
   h1 { font-size: 28px } h2 { font-size: 16px; margin-top: 22px; break-after: avoid } .lead { max-width: none; margin-bottom: 9px; break-after: avoid }
   .top { padding-bottom: 12px } .result b { font-size: 34px } .result .mark { font-size: 13px; margin-top: 4px } .counts { padding-top: 9px }
   tr, li > .row, summary, .none { break-inside: avoid } thead { display: table-header-group } .group { break-after: avoid } .group th { font-size: 12px; padding-top: 11px } .group .mark { font-size: 11px }
-  .wide { overflow: visible } th, td { padding-top: 4px; padding-bottom: 4px } .row { padding: 2px 0 } .mark svg { width: 10px; height: 10px } .spark { height: 27px; width: 99px; margin: 0 0 0 auto }
+  .wide { overflow: visible } .wide table { min-width: 0 } th, td { padding-top: 4px; padding-bottom: 4px } .row { padding: 2px 0 } .mark svg { width: 10px; height: 10px } .spark { height: 27px; width: 99px; margin: 0 0 0 auto }
   .page { break-before: page } .page > h2 { margin-top: 0 } .map { min-width: 0; max-height: 150mm; break-inside: avoid } .map text { font-size: 13px } .map .note { font-size: 12px }
   footer { padding-top: 22px } }
 $css$
