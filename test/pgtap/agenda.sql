@@ -59,6 +59,15 @@ SELECT results_eq($$SELECT unit::text, amount FROM kpi.review_agenda('co', '2021
                   $$VALUES ('co.a', 25::numeric)$$, 'weighed by the part of each month in the whole');
 DELETE FROM kpi.fact WHERE kpi_id IN (SELECT kpi_id FROM kpi.kpi JOIN kpi.measure USING (measure_id) WHERE code = 'rate');
 DELETE FROM kpi.kpi WHERE measure_id = (SELECT measure_id FROM kpi.measure WHERE code = 'rate');
+-- a maximum, of which less is better: who has the longest decides, in February as in the quarter
+INSERT INTO kpi.measure (code, rollup, direction) VALUES ('longest', 'max', 'lower');
+SELECT kpi.deploy('longest', 'co', '{1,2}') \g /dev/null
+INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('co.a', 'longest', '2021-01', 4), ('co.b', 'longest', '2021-01', 3), ('co.a', 'longest', '2021-02', 5), ('co.b', 'longest', '2021-02', 9);
+INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('co', 'longest', '2021-01', 5), ('co', 'longest', '2021-02', 6), ('co', 'longest', '2021-Q1', 6);
+SELECT results_eq($$SELECT p, a.unit::text, a.amount FROM unnest('{2021-02,2021-Q1}'::text[]) p CROSS JOIN LATERAL kpi.review_agenda('co', p) a WHERE a.measure = 'longest' AND a.reason = 'largest_contribution'$$,
+                  $$VALUES ('2021-02', 'co.b', 3::numeric), ('2021-Q1', 'co.b', 3)$$, 'who decides a maximum takes all that it lacks');
+DELETE FROM kpi.fact WHERE kpi_id IN (SELECT kpi_id FROM kpi.kpi JOIN kpi.measure USING (measure_id) WHERE code = 'longest');
+DELETE FROM kpi.kpi WHERE measure_id = (SELECT measure_id FROM kpi.measure WHERE code = 'longest');
 -- what makes a score
 INSERT INTO kpi.measure (code, rolls_up, result_weight) VALUES ('focus', false, 0);
 SELECT kpi.deploy('focus', 'co', '{1}'), kpi.link_kpi('co', 'nps', 'co', 'focus', 'score', 3), kpi.link_kpi('co.b', 'revenue', 'co', 'focus', 'score', 1) \g /dev/null
@@ -118,6 +127,22 @@ INSERT INTO kpi.review (unit_id, held_on, period) VALUES (kpi.unit_id('co.a'), '
 SELECT is((SELECT count(*) FROM kpi.review_agenda('co', '2021-03') WHERE reason = 'status_fallen'), 1::bigint, 'not than reviews of other units, of other periods, of later ones, or of today');
 INSERT INTO kpi.review (unit_id, held_on, period) VALUES (kpi.unit_id('co'), '2021-03-10', '2021-02');
 SELECT is((SELECT count(*) FROM kpi.review_agenda('co', '2021-03') WHERE reason = 'status_fallen'), 0::bigint, 'the next review saw it');
+
+-- what a review saw has changed since: February was on track on that day, and off track from the next
+INSERT INTO kpi.status_change (kpi_id, period, old_status, new_status, changed_at, fold) VALUES
+    (kpi.kpi_id('co', 'revenue'), '2021-02', NULL, 'at_risk', '2021-03-02', 1), (kpi.kpi_id('co', 'revenue'), '2021-02', 'at_risk', 'on_track', '2021-03-10 23:00', 2),
+    (kpi.kpi_id('co', 'revenue'), '2021-02', 'on_track', 'off_track', '2021-03-11 01:00', 3);
+SELECT results_eq($$SELECT sentence FROM kpi.review_agenda('co', '2021-03') WHERE reason = 'status_fallen'$$,
+    ARRAY['It fell from on_track in 2021-02, at the review of 2021-03-10, to off_track in 2021-03.'], 'what counts is what the review saw');
+SELECT results_eq($$SELECT sentence FROM kpi.review_agenda('co', '2021-02') WHERE reason = 'status_fallen' AND measure = 'revenue'$$,
+    ARRAY['It fell from on_track in 2021-02, at the review of 2021-03-10, to off_track in 2021-02.'], 'of the same period, too');
+DELETE FROM kpi.status_change WHERE new_status <> 'off_track';
+SELECT is((SELECT old_status::text FROM kpi.review_agenda('co', '2021-03') WHERE reason = 'status_fallen'), 'on_track', 'or what was before the first change since');
+UPDATE kpi.status_change SET old_status = NULL;
+-- then January counts, on track, for February, and February, off track, for March
+SELECT results_eq($$SELECT p, old_status::text FROM unnest('{2021-02,2021-03}'::text[]) p CROSS JOIN LATERAL kpi.review_agenda('co', p) a WHERE a.reason = 'status_fallen' AND a.measure = 'revenue'$$,
+    $$VALUES ('2021-02', 'on_track')$$, 'a review before there was a status saw nothing');
+DELETE FROM kpi.status_change;
 
 -- ---------------------------------------------------------------- asking
 

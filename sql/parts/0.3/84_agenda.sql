@@ -30,10 +30,23 @@ CREATE FUNCTION kpi.status_seen(kpi_id bigint, period @extschema@.kpi_period, he
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT c.status FROM kpi.current_cell c WHERE c.kpi_id = $1 AND c.period OPERATOR(@extschema@.=) $2
+    SELECT s.status
+      FROM ((SELECT c.new_status AS status, 1 AS choice
+               FROM kpi.status_log c
+              WHERE c.kpi_id = $1 AND c.period OPERATOR(@extschema@.=) $2 AND c.changed_at < ($3 + 1)::timestamptz
+              ORDER BY c.status_change_id DESC LIMIT 1)
+            UNION ALL
+            -- nothing had changed by then: what was before the first change since
+            (SELECT c.old_status, 2
+               FROM kpi.status_log c
+              WHERE c.kpi_id = $1 AND c.period OPERATOR(@extschema@.=) $2 AND c.changed_at >= ($3 + 1)::timestamptz
+              ORDER BY c.status_change_id LIMIT 1)
+            UNION ALL
+            (SELECT c.status, 3 FROM kpi.current_cell c WHERE c.kpi_id = $1 AND c.period OPERATOR(@extschema@.=) $2)) s
+     ORDER BY s.choice LIMIT 1
 $$;
 COMMENT ON FUNCTION kpi.status_seen(bigint, @extschema@.kpi_period, date) IS
-'Internal to kpi.review_agenda(): the status of a KPI in a period, as a review held on that day saw it.';
+'Internal to kpi.review_agenda(): the status of a KPI in a period as it was at the end of the day of a review, by kpi.status_change.';
 
 CREATE TYPE kpi.agenda_item AS (
     item_no        integer,
@@ -85,14 +98,19 @@ AS $$
           FROM kpi.explain_rows($1, NULL, $2, 2) r
     ), part AS (
         SELECT b.kpi_id,
-               trim_scale(round(sum(b.shortfall * CASE WHEN b.depth = 1 THEN 1
-                                                       ELSE coalesce(kpi.exact_quotient(p.contribution, p.actual), kpi.exact_quotient(p.denominator, t.denominator), 1) END), 12)) AS amount
+               -- of a minimum or maximum, who decides it takes all
+               CASE WHEN s.rollup IN ('min', 'max') AND bool_and(b.contributes = 'value')
+                    THEN max(t.shortfall) FILTER (WHERE b.actual = t.actual AND b.contribution = b.actual AND (b.depth = 1 OR p.contribution = t.actual))
+                    ELSE trim_scale(round(sum(b.shortfall * CASE WHEN b.depth = 1 THEN 1
+                                                                 ELSE coalesce(kpi.exact_quotient(p.contribution, p.actual),
+                                                                               kpi.exact_quotient(p.denominator, t.denominator), 1) END), 12)) END AS amount
           FROM line b
-         CROSS JOIN (SELECT r.denominator FROM line r WHERE r.depth = 0) t
+         CROSS JOIN (SELECT r.actual, r.denominator, r.shortfall FROM line r WHERE r.depth = 0) t
+          JOIN kpi.steered_kpi s ON s.kpi_id = $1
           LEFT JOIN line p ON p.place = b.place[:1] AND b.depth = 2 AND p.contributes = 'period'
          WHERE b.kpi_id <> $1 AND b.contributes IN ('value', 'numerator', 'denominator', 'growth', 'score')
            AND (b.depth = 1 OR p.place IS NOT NULL)
-         GROUP BY b.kpi_id
+         GROUP BY b.kpi_id, s.rollup
     )
     SELECT p.kpi_id, p.amount, t.shortfall
       FROM line t
@@ -246,7 +264,7 @@ BEGIN
 END
 $$$create$, v.unit_type, v.period_type, v.by_path);
         EXECUTE format('COMMENT ON FUNCTION kpi.review_agenda(%s, %s, numeric) IS %L', v.unit_type, v.period_type,
-            CASE WHEN v.is_first THEN 'What a unit should talk about when it reviews a period, the most urgent first, with the reason for each. status_fallen: a KPI of the unit whose status is worse than its last review saw it in the period it looked at; that is the newest review of the unit held before today on such a period, this one or an earlier; where it saw none, or there was no review, worse than in the period before. largest_contribution: for each KPI of the unit that is off_track or at_risk, the KPI right beneath that takes most from it, as kpi.explain says by shortfall; itself, where none beneath does. stale_data: KPIs of the unit, and those right beneath, that owe a figure of the period or an earlier one, as kpi.due says of today. overdue_action: open actions past their date about the unit''s KPIs and objectives, and those its reviews decided. low_confidence: KPIs of the unit whose latest check-in with a confidence, of the period or one around or inside it, has less than min_confidence. target_not_agreed: KPIs of the unit with a proposed target for the period or later. unit is a path or a unit code; a KPI of a coarser grain is looked at in the period around. Errors: 42704 for an unknown unit, 22004 without a period'
+            CASE WHEN v.is_first THEN 'What a unit should talk about when it reviews a period, the most urgent first, with the reason for each. status_fallen: a KPI of the unit whose status is worse than its last review saw it in the period it looked at; that is the newest review of the unit held before today on such a period, this one or an earlier; where it saw none, or there was no review, worse than in the period before. largest_contribution: for each KPI of the unit that is off_track or at_risk, the KPI right beneath that takes most from it, as kpi.explain says by shortfall, or that decides a minimum or maximum; itself, where none beneath does. stale_data: KPIs of the unit, and those right beneath, that owe a figure of the period or an earlier one, as kpi.due says of today. overdue_action: open actions past their date about the unit''s KPIs and objectives, and those its reviews decided. low_confidence: KPIs of the unit whose latest check-in with a confidence, of the period or one around or inside it, has less than min_confidence. target_not_agreed: KPIs of the unit with a proposed target for the period or later. unit is a path or a unit code; a KPI of a coarser grain is looked at in the period around. Errors: 42704 for an unknown unit, 22004 without a period'
                  ELSE 'As kpi.review_agenda(text, text, numeric)' || CASE WHEN v.by_path THEN ', with the unit by path only' ELSE '' END END);
     END LOOP;
 END
