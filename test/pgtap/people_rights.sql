@@ -86,7 +86,7 @@ RESET ROLE;
 -- functions run with the caller's rights, over views
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA kpi TO kpi_test_reader;
 REVOKE EXECUTE ON FUNCTION kpi.rebuild() FROM kpi_test_reader;
-GRANT SELECT ON kpi.unit, kpi.owing_kpi, kpi.steered_kpi, kpi.held_review, kpi.current_cell, kpi.described_kpi, kpi.described_objective, kpi.proposed_target, kpi.unit_score TO kpi_test_reader;
+GRANT SELECT ON kpi.unit, kpi.owing_kpi, kpi.steered_kpi, kpi.held_review, kpi.current_cell, kpi.described_kpi, kpi.described_objective, kpi.proposed_target, kpi.unit_score, kpi.status_log TO kpi_test_reader;
 DELETE FROM kpi.fact WHERE period = '2021-02' AND kpi_id = kpi.kpi_id('co.b', 'm');
 SELECT set_eq($$SELECT concat_ws(' ', unit, period) FROM kpi.due('2021-03-01')$$, '{co.b 2021-02}'::text[], 'b owes a figure');
 SET LOCAL ROLE kpi_test_reader;
