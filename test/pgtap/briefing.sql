@@ -82,7 +82,7 @@ SELECT pg_temp.says('A', '2020-03', ARRAY[
     '| ● on track  | Yearly        |      3 |      2 | ██████████ 150% |   ▄       |          | of 2020 |',
     '| – no data   | Silent        |        |        |                 |           |          |         |',
     '| ○ no target | calls         |      7 |        |                 |   ▄       |          |         |', '',
-    'Kept in periods that do not fit this one: Weekly.', '', '## What changed', '',
+    'Kept in periods that do not fit this one: Weekly.', '', '## What changed since the month before', '',
     '- ▲ **Revenue (EUR)** rose from off track to at risk: 35 after 25.', ''], 'the KPIs, the worst first, and what changed');
 -- y lacks 5 of 10; the year has 75 and 405 to go in nine months; at 25 a month it ends at 300 of 480
 SELECT pg_temp.says('A', '2020-03', ARRAY[
@@ -95,9 +95,21 @@ SELECT pg_temp.says('A', '2020-03', ARRAY[
 SELECT is(right(kpi.briefing('A', '2020-03'), 1), '|', 'it ends with its last line');
 -- the quarter: x brings 60 of 75 and lacks 20 + 10 + 0 of the 45 missing, y 5 each month
 SELECT pg_temp.says('A', '2020-Q1', ARRAY[format('| Revenue (EUR) |     75 | %1$s: 60       | %1$s: 30       |', U&'\2068\0634\0643\2069')], 'of a quarter''s months together');
-SELECT unalike(kpi.briefing('A', '2020-Q1'), '%## What changed%', 'a first quarter has nothing to compare with');
+SELECT unalike(kpi.briefing('A', '2020-Q1'), '%## What changed since%', 'a first quarter has nothing to compare with');
 SELECT is(count(DISTINCT kpi.display_width(l)), 1::bigint, 'the table is one: all its lines are of one width')
   FROM string_to_table(substring(kpi.briefing('A', '2020-03') FROM '## How we stand\n\n(.*?)\n\n'), E'\n') AS l;
+
+-- ---- what changed within the period: 45 of 40, and 35 again
+SELECT kpi.fold() \g /dev/null
+INSERT INTO kpi.fact_entry (unit, measure, period, value, reference) VALUES ('Y', 'revenue', '2020-03', 10, 'late');
+SELECT kpi.fold() \g /dev/null
+SELECT pg_temp.says('A', '2020-03', ARRAY['## What changed within the month', '', format('- ● **Revenue (EUR)** rose from at risk to on track on %s.', to_char(current_date, 'FMDD Mon YYYY')), '', '## Who makes the difference'],
+                    'changes within the month');
+DELETE FROM kpi.fact WHERE reference = 'late';
+SELECT kpi.fold() \g /dev/null
+SELECT pg_temp.says('A', '2020-03', ARRAY['## What changed within the month', '', format('- ▲ **Revenue (EUR)** fell from on track to at risk on %s.', to_char(current_date, 'FMDD Mon YYYY')),
+                    format('- ● **Revenue (EUR)** rose from at risk to on track on %s.', to_char(current_date, 'FMDD Mon YYYY')), '', '## Who makes the difference'],
+                    'the last one first');
 
 -- ---- people: three of the unit and beneath, one has seen it; one of co does not count
 INSERT INTO kpi.member (name) VALUES ('Zoë 🚀'), ('xi'), ('yan'), ('carol');
@@ -116,14 +128,17 @@ SELECT pg_temp.says('A', '2020-Q1', ARRAY['- **calls** xi on 9 Apr 2020 (of 2020
 INSERT INTO kpi.action_item (kpi_id, description, owner, due_on) VALUES
     (kpi.kpi_id('A', 'revenue'), 'Call <them>', 'xi', current_date - 3), (kpi.kpi_id('A', 'calls'), 'Write', NULL, NULL), (kpi.kpi_id('X', 'revenue'), 'Of another unit', NULL, NULL);
 INSERT INTO kpi.action_item (kpi_id, description, state) VALUES (kpi.kpi_id('A', 'calls'), 'Done already', 'done');
+INSERT INTO kpi.review (unit_id, held_on, period) VALUES (kpi.unit_id('A'), '2020-04-05', '2020-03');
+INSERT INTO kpi.action_item (kpi_id, review_id, description, due_on) SELECT kpi.kpi_id('Y', 'revenue'), review_id, 'Ask', '2999-01-01' FROM kpi.review;
 SELECT pg_temp.says('A', '2020-03', ARRAY['## What we have agreed to do', '',
-    '| Due         | State           | What              | Who        | For     |',
-    '| ----------- | --------------- | ----------------- | ---------- | ------- |',
-    format('| %s | **3 days late** | Call &lt;them&gt; | xi         | Revenue |', rpad(to_char(current_date - 3, 'FMDD Mon YYYY'), 11)),
-    '|             | open            | Write             | nobody yet | calls   |'], 'open actions, overdue first');
+    '| Due         | State           | What              | Who        | For                |',
+    '| ----------- | --------------- | ----------------- | ---------- | ------------------ |',
+    format('| %s | **3 days late** | Call &lt;them&gt; | xi         | Revenue            |', rpad(to_char(current_date - 3, 'FMDD Mon YYYY'), 11)),
+    '| 1 Jan 2999  | open            | Ask               | nobody yet | Revenue, Two lines |',
+    '|             | open            | Write             | nobody yet | calls              |'], 'open actions of the unit and of its reviews, overdue first');
 INSERT INTO kpi.action_item (kpi_id, description) SELECT kpi.kpi_id('A', 'calls'), 'more ' || n FROM generate_series(1, 20) AS n;
-SELECT alike(kpi.briefing('A', '2020-03'), E'%| more 13 %\n\nAnd 7 more, in kpi.open\\_actions.', 'of many it says how many more: 15 of 22');
-SELECT unalike(kpi.briefing('A', '2020-03'), '%more 14%', 'and leaves these out');
+SELECT alike(kpi.briefing('A', '2020-03'), E'%| more 12 %\n\nAnd 8 more, in kpi.open\\_actions.', 'of many it says how many more: 15 of 23');
+SELECT unalike(kpi.briefing('A', '2020-03'), '%more 13%', 'and leaves these out');
 
 -- ---- a measure that took the place of another
 INSERT INTO kpi.measure (code, name) VALUES ('contacts', 'Contacts');

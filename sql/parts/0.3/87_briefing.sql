@@ -486,22 +486,39 @@ COMMENT ON FUNCTION kpi.briefing_scorecard(@extschema@.kpi_period, kpi.briefed_k
 CREATE FUNCTION kpi.briefing_changes(of_period @extschema@.kpi_period, kpis kpi.briefed_kpi[]) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_custom_plan
+    SET jit = off
 AS $$
 DECLARE
-    lines text;
+    most constant integer := 10;
+    own constant bigint[] := ARRAY(SELECT k.kpi_id FROM unnest(kpis) AS k);
+    since text;
+    within text[];
 BEGIN
-    SELECT string_agg(format('- %s **%s** %s from %s to %s%s.', kpi.briefing_sign(k.status::text), k.name,
+    SELECT string_agg(format(E'- %s **%s** %s from %s to %s%s.\n', kpi.briefing_sign(k.status::text), k.name,
                              CASE WHEN k.status < k.old_status THEN 'fell' ELSE 'rose' END, replace(k.old_status::text, '_', ' '), replace(k.status::text, '_', ' '),
-                             coalesce(format(': %s after %s', kpi.briefing_number(k.actual), nullif(kpi.briefing_number(p.actual), '')), '')) || E'\n',
+                             coalesce(format(': %s after %s', kpi.briefing_number(k.actual), nullif(kpi.briefing_number(p.actual), '')), '')),
                       '' ORDER BY k.status > k.old_status, k.status, k.measure)
-      INTO lines
+      INTO since
       FROM unnest(kpis) AS k
       LEFT JOIN LATERAL (SELECT y.actual FROM unnest(k.points[11:11]) AS y WHERE y.kpi_id = k.kpi_id) p ON true
      WHERE k.status > 'no_target' AND k.old_status > 'no_target' AND k.status <> k.old_status;
-    RETURN E'## What changed\n\n' || lines;
+    -- in the period itself, as it was counted, corrected and planned anew
+    within := ARRAY(
+        SELECT format('- %s **%s** %s from %s to %s on %s%s.', kpi.briefing_sign(l.new_status::text), k.name,
+                      CASE WHEN l.new_status < l.old_status THEN 'fell' ELSE 'rose' END, replace(l.old_status::text, '_', ' '), replace(l.new_status::text, '_', ' '),
+                      kpi.briefing_day(l.changed_at::date), CASE WHEN k.period OPERATOR(@extschema@.<>) of_period THEN ' (' || k.period::text || ')' ELSE '' END)
+          FROM kpi.status_log l
+          JOIN unnest(kpis) AS k ON k.kpi_id = l.kpi_id AND k.period OPERATOR(@extschema@.=) l.period
+         WHERE l.kpi_id = ANY (own) AND l.old_status > 'no_target' AND l.new_status > 'no_target'
+         ORDER BY l.status_change_id DESC);
+    RETURN nullif(concat_ws(E'\n',
+        E'## What changed since the ' || kpi.briefing_grain(kpi.grain(of_period)) || E' before\n\n' || since,
+        E'## What changed within the ' || kpi.briefing_grain(kpi.grain(of_period)) || E'\n\n' || nullif(array_to_string(within[:most], E'\n'), '') || E'\n'
+            || CASE WHEN cardinality(within) > most THEN format(E'\nAnd %s changes before, in kpi.status_log.\n', cardinality(within) - most) ELSE '' END), '');
 END
 $$;
-COMMENT ON FUNCTION kpi.briefing_changes(@extschema@.kpi_period, kpi.briefed_kpi[]) IS 'Internal to kpi.briefing(): whose status is another than in the period before; null where none is';
+COMMENT ON FUNCTION kpi.briefing_changes(@extschema@.kpi_period, kpi.briefed_kpi[]) IS 'Internal to kpi.briefing(): whose status is another than in the period before, and the changes of status within the period, the last first; null where none is';
 
 CREATE FUNCTION kpi.briefing_parts(unit_id bigint, kpis kpi.briefed_kpi[]) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
@@ -560,9 +577,16 @@ BEGIN
          CROSS JOIN LATERAL (
             SELECT f.*
               FROM unnest(ARRAY[k.period, kpi.enclosing(k.period, 'year', s.fiscal_start)]) WITH ORDINALITY AS p (period, place)
-             CROSS JOIN LATERAL kpi.forecast_of(k.kpi_id, p.period, 'run_rate', kpi.last_day(k.period), false) f
-             WHERE p.period IS NOT NULL AND kpi.is_target_period(p.period, s.grain, s.fiscal_start)
-               AND f.remaining > 0 AND f.target IS NOT NULL AND f.needed IS NOT NULL
+             -- not asked where the last base period is known, or no target is near
+             CROSS JOIN LATERAL (
+                SELECT p.period
+                 WHERE kpi.is_target_period(p.period, s.grain, s.fiscal_start)
+                   AND NOT EXISTS (SELECT FROM kpi.current_cell c
+                                    WHERE c.kpi_id = k.kpi_id AND c.actual IS NOT NULL
+                                      AND c.period OPERATOR(@extschema@.=) kpi.period(kpi.last_day(p.period), s.grain, s.fiscal_start))
+                   AND EXISTS (SELECT FROM kpi.current_target t WHERE t.kpi_id = k.kpi_id AND t.period OPERATOR(@extschema@.&&) p.period)) w
+             CROSS JOIN LATERAL kpi.forecast_of(k.kpi_id, w.period, 'run_rate', kpi.last_day(k.period), false) f
+             WHERE f.remaining > 0 AND f.target IS NOT NULL AND f.needed IS NOT NULL
              ORDER BY p.place LIMIT 1) f
          WHERE k.period IS NOT NULL AND k.actual IS NOT NULL AND s.grain <> 'week'
     )
@@ -628,10 +652,13 @@ BEGIN
         SELECT ARRAY[coalesce(kpi.briefing_day(a.due_on), ''),
                      CASE WHEN a.is_overdue THEN format('**%s**', CASE a.days_overdue WHEN 1 THEN 'a day late' ELSE a.days_overdue || ' days late' END) ELSE replace(a.state, '_', ' ') END,
                      kpi.markdown_text(a.description), coalesce(kpi.markdown_text(a.owner), 'nobody yet'),
-                     coalesce(kpi.markdown_text(coalesce((SELECT nullif(d.measure_name, '') FROM kpi.described_kpi d WHERE d.kpi_id = a.kpi_id LIMIT 1), a.measure,
-                                                         (SELECT nullif(o.name, '') FROM kpi.described_objective o WHERE o.objective_id = a.objective_id), a.objective)), '')]
+                     concat_ws(', ', kpi.markdown_text(coalesce(nullif(d.measure_name, ''), a.measure, nullif(o.name, ''), a.objective)),
+                               CASE WHEN a.unit_id <> the_unit THEN kpi.markdown_text(coalesce(nullif(u.unit_name, ''), a.unit::text)) END)]
           FROM kpi.open_actions a
           LEFT JOIN kpi.held_review r ON r.review_id = a.review_id
+          LEFT JOIN LATERAL (SELECT d.measure_name FROM kpi.described_kpi d WHERE d.kpi_id = a.kpi_id LIMIT 1) d ON true
+          LEFT JOIN LATERAL (SELECT u.unit_name FROM kpi.described_kpi u WHERE u.unit_id = a.unit_id LIMIT 1) u ON true
+          LEFT JOIN kpi.described_objective o ON o.objective_id = a.objective_id
          WHERE a.unit_id = the_unit OR r.unit_id = the_unit
          ORDER BY a.is_overdue DESC NULLS LAST, a.due_on, a.action_item_id);
     RETURN E'## What we have agreed to do\n\n' || kpi.markdown_table(ARRAY['Due', 'State', 'What', 'Who', 'For'], 'lllll', cells[:most])
