@@ -80,6 +80,17 @@ SELECT is((SELECT (xpath('//s:svg[@class="spark"]/s:path[@class="run"]/@d', p.ht
 -- 500 of 400, then 600 of 1000; the others had no target in July
 SELECT is(pg_temp.rows('august', 'changes'), '{Salesbon trackoff track500600}', 'whose status is another than in July');
 SELECT is(pg_temp.found('august', '//h:section[@id="changes"]//h:tr[@class="group"]'), '{Fell 1}', 'and which way it went');
+SELECT is(pg_temp.found('august', '//h:h3'), NULL, 'no status of August has changed since it was first known');
+-- b has 600 of 1000 and then 900: off track, then at risk; all 1834.5 of 2000 and then 2134.5: at risk, then on track
+SAVEPOINT corrected;
+SELECT kpi.fold() \g /dev/null
+SELECT kpi.set_fact('B', 'sales', '2026-08', 900) \g /dev/null
+SELECT kpi.fold() \g /dev/null
+SELECT pg_temp.load('corrected', 'C', '2026-08') \g /dev/null
+SELECT set_eq($$SELECT unnest((pg_temp.rows('corrected', 'changes'))[2:])$$,
+    ARRAY['SalesThe "company" &amp; &lt;sons&gt;at riskon track' || to_char(now(), 'YYYY-MM-DD HH24:MI'), 'Salesboff trackat risk' || to_char(now(), 'YYYY-MM-DD HH24:MI')], 'what was corrected');
+SELECT is(pg_temp.found('corrected', '//h:h3'), '{Figures that came later}', 'under its own heading');
+ROLLBACK TO corrected;
 SELECT is(pg_temp.found('august', '//h:section[@id="cascade"]/h:details/h:summary//h:span[@class="name"]'), '{Sales}', 'the tree of what is made of others');
 SELECT is(pg_temp.found('august', '//h:section[@id="cascade"]//h:li/h:span[@class="row"]'), '{Part Aon trackactual 1 235target 1 000123%,boff trackactual 600target 1 00060%}', 'with what it is made of');
 SELECT is(pg_temp.found('august', '//h:section[@id="cascade"]/h:p[last()]'), '{"Nothing contributes to: Audit findings, Staff, Tickets."}', 'and the others');

@@ -58,7 +58,7 @@ is($page =~ s/ xmlns="[^"]*"//gr =~ /https?:|\/\/[a-z]|url\(|\@import/ ? $& : ''
 like($page, qr/<html lang="en"/, 'it has a language');
 for my $id ($page =~ /href="#(\w+)"/g) { is(() = $page =~ /id="\Q$id\E"/g, 1, "there is one #$id") }
 my @headings = $page =~ /<h(\d)\b/g;
-is("@headings", '1 2 2 2 2 2 2 2', 'headings in order');
+like("@headings", qr/^1 2 2 (3 )?2 2 2 2 2$/, 'headings in order');
 is(() = $page =~ /<table\b/g, () = $page =~ /<table><caption>[^<]+<\/caption><thead><tr>(?:<th scope="col"[^>]*>[^<]+<\/th>)+<\/tr><\/thead>/g,
 	'tables have captions, and headers with scope');
 is(join(' ', grep { !/ scope="(?:row|rowgroup|col)"/ } $page =~ /<th\b[^>]*>/g), '', 'every header has a scope');
@@ -262,7 +262,7 @@ CREATE ROLE lead LOGIN;
 GRANT USAGE ON SCHEMA kpi TO lead;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA kpi TO lead;
 GRANT SELECT ON kpi.unit, kpi.measure, kpi.kpi, kpi.target, kpi.objective_perspective, kpi.described_kpi, kpi.described_objective, kpi.objective_step,
-	kpi.attainment, kpi.trend, kpi.unit_score, kpi.perspective_score, kpi.objective_score, kpi.alignment, kpi.open_actions, kpi.latest_check_in TO lead;
+	kpi.attainment, kpi.trend, kpi.unit_score, kpi.perspective_score, kpi.objective_score, kpi.alignment, kpi.status_log, kpi.open_actions, kpi.latest_check_in TO lead;
 });
 sub lead { return decode_utf8($node->safe_psql('demo', $_[0], extra_params => [ '-U', 'lead' ])) }
 sub dated { return $_[0] =~ s/Computed on [^.]*//r }

@@ -171,6 +171,7 @@ main, header, footer { max-width: 1180px; margin: 0 auto; padding: 0 32px }
 header { padding-top: 44px }
 h1 { font-size: 34px; line-height: 1.15; letter-spacing: -.015em; font-weight: 650; margin: 0 }
 h2 { font-size: 20px; letter-spacing: -.005em; font-weight: 650; margin: 52px 0 4px }
+h3 { font-size: 15px; font-weight: 650; margin: 28px 0 2px }
 p { margin: 0 }
 a { color: var(--accent) }
 svg { overflow: visible }
@@ -248,7 +249,7 @@ footer { color: var(--soft); font-size: 12.5px; padding-top: 44px; padding-botto
 @media print {
   body { font-size: 11px; line-height: 1.35 } small, .soft, thead th, .head, .key, .map .note, footer { font-size: 9.5px }
   main, header, footer { max-width: none; padding: 0 } nav { display: none } a { color: inherit; text-decoration: none }
-  h1 { font-size: 28px } h2 { font-size: 16px; margin-top: 22px; break-after: avoid } .lead { max-width: none; margin-bottom: 9px; break-after: avoid }
+  h1 { font-size: 28px } h2, h3 { break-after: avoid } h2 { font-size: 16px; margin-top: 22px } h3 { font-size: 12px; margin-top: 14px } .lead { max-width: none; margin-bottom: 9px; break-after: avoid }
   .top { padding-bottom: 12px } .result b { font-size: 34px } .result .mark { font-size: 13px; margin-top: 4px } .counts { padding-top: 9px }
   tr, li > .row, summary, .none { break-inside: avoid } thead { display: table-header-group } .group { break-after: avoid } .group th { font-size: 12px; padding-top: 11px } .group .mark { font-size: 11px }
   .wide { overflow: visible } .wide table { min-width: 0 } th, td { padding-top: 4px; padding-bottom: 4px } .row { padding: 2px 0 } .mark svg { width: 10px; height: 10px } .spark { height: 27px; width: 99px; margin: 0 0 0 auto }

@@ -70,10 +70,25 @@ BEGIN
       INTO result
       FROM part p
     HAVING count(*) > 0;
-    RETURN coalesce(result, '<p class="none">No status is another than in ' || before || '.</p>');
+    RETURN concat(coalesce(result, '<p class="none">No status is another than in ' || before || '.</p>'), (
+        WITH logged AS MATERIALIZED (
+            -- what was first seen of a period is no change of it
+            SELECT l.*, row_number() OVER (ORDER BY l.status_change_id DESC) AS n
+              FROM kpi.status_log l
+             WHERE l.unit OPERATOR(@extschema@.<@) the_path AND l.period OPERATOR(@extschema@.=) of_period AND l.old_status > 'no_target' AND l.new_status > 'no_target'
+        )
+        SELECT concat('<h3>Figures that came later</h3><p class="lead">Statuses in ', of_period, ' that changed while figures came in or were corrected, the last first.</p>',
+                      '<div class="wide"><table><caption>Changes of status in ', of_period, ' itself</caption><thead><tr><th scope="col">KPI</th><th scope="col">Unit</th><th scope="col">Was</th>',
+                      '<th scope="col">Became</th><th scope="col">On</th></tr></thead><tbody>', E'\n',
+                      string_agg(concat('<tr><th scope="row" dir="auto">', kpi.report_text(coalesce(nullif(l.measure_name, ''), l.measure)), '</th><td dir="auto">', kpi.report_text(coalesce(nullif(l.unit_name, ''), kpi.label(l.unit, -1))),
+                                        '</td><td>', kpi.report_mark(l.old_status::text), '</td><td>', kpi.report_mark(l.new_status::text), '</td><td>', to_char(l.changed_at, 'YYYY-MM-DD HH24:MI'), '</td></tr>'),
+                                 E'\n' ORDER BY l.n) FILTER (WHERE l.n <= 8),
+                      '</tbody></table></div>', CASE WHEN count(*) > 8 THEN format('<p class="soft more">%s earlier ones are left out here (kpi.status_log has them).</p>', count(*) - 8) END)
+          FROM logged l
+        HAVING count(*) > 0));
 END
 $$;
-COMMENT ON FUNCTION kpi.report_changes(@extschema@.kpi_path, @extschema@.kpi_period) IS 'Internal to kpi.report_html(): KPIs of a unit and those beneath it whose status is another than in the period before, those that fell first, eight of either, of upper units first';
+COMMENT ON FUNCTION kpi.report_changes(@extschema@.kpi_path, @extschema@.kpi_period) IS 'Internal to kpi.report_html(): KPIs of a unit and those beneath it whose status is another than in the period before, those that fell first, eight of either, of upper units first; and the last eight changes of a status in the period itself';
 
 -- ---------------------------------------------------------------- actions and check-ins
 
