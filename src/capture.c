@@ -31,6 +31,7 @@
 
 #include "accumulator.h"
 #include "access/htup_details.h"
+#include "close.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/tuptable.h"
@@ -81,12 +82,13 @@ add_row(Batch *batch, KpiPendingKind kind)
 }
 
 static void
-append(const Batch *batch)
+append(const Batch *batch, TriggerData *trigger)
 {
 	if (batch->n == 0)
 		return;
 	kpi_store_append(batch->rows, batch->n);
 	kpi_fold_note_captured(batch->n);
+	kpi_close_check(trigger, batch->rows, batch->n);
 }
 
 /* ------------------------------------------------------------------------
@@ -473,7 +475,7 @@ kpi_capture_fact(PG_FUNCTION_ARGS)
 		check_groups(&changes);
 		note_groups(&changes, &batch, TRIGGER_FIRED_FOR_ROW(trigger->tg_event));
 	}
-	append(&batch);
+	append(&batch, trigger);
 	return PointerGetDatum(NULL);
 }
 
@@ -507,7 +509,7 @@ kpi_capture_target(PG_FUNCTION_ARGS)
 			}
 			stop_reading(&reader);
 		}
-	append(&batch);
+	append(&batch, trigger);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return PointerGetDatum(NULL);
@@ -680,7 +682,7 @@ kpi_capture_structure(PG_FUNCTION_ARGS)
 		changed = note_structure(structure, trigger, &batch);
 	if (changed)
 		kpi_store_touch_graph();
-	append(&batch);
+	append(&batch, trigger);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return PointerGetDatum(NULL);

@@ -485,6 +485,70 @@ kpi_graph_in_force(const KpiGraph *graph, const KpiLink *link, DateADT day)
 		kpi_alive_on(&graph->kpis[child], day) && kpi_alive_on(&graph->kpis[parent], day);
 }
 
+/* the placement of a unit on a day, or NULL */
+static const KpiPlacement *
+placement_on(const KpiGraph *graph, int unit, DateADT day)
+{
+	const KpiPlacement *placement = NULL;
+
+	for (int i = graph->first_placement[unit]; i < graph->first_placement[unit + 1]; i++)
+		if (graph->placements[i].effective_from <= day)
+			placement = &graph->placements[i];
+	return placement;
+}
+
+bool
+kpi_graph_is_beneath(const KpiGraph *graph, int kpi, int64 unit_id, DateADT day)
+{
+	int			unit = graph->kpis[kpi].unit;
+
+	for (int steps = 0; steps < graph->n_units && unit >= 0; steps++)
+	{
+		const KpiPlacement *placement;
+
+		if (graph->units[unit].unit_id == unit_id)
+			return true;
+		placement = placement_on(graph, unit, day);
+		if (placement == NULL || placement->parent_unit_id == 0)
+			return false;
+		unit = kpi_graph_find_unit(graph, placement->parent_unit_id);
+	}
+	return false;
+}
+
+List *
+kpi_graph_kpis_beneath(const KpiGraph *graph, int64 unit_id)
+{
+	bool	   *beneath = palloc0(sizeof(bool) * (graph->n_units + 1));
+	List	   *result = NIL;
+	int			top = kpi_graph_find_unit(graph, unit_id);
+	bool		grown = top >= 0;
+
+	if (top >= 0)
+		beneath[top] = true;
+	while (grown)
+	{
+		grown = false;
+		for (int i = 0; i < graph->n_placements; i++)
+		{
+			int			parent = kpi_graph_find_unit(graph, graph->placements[i].parent_unit_id);
+			int			unit;
+
+			if (parent < 0 || !beneath[parent])
+				continue;
+			unit = kpi_graph_find_unit(graph, graph->placements[i].unit_id);
+			grown |= unit >= 0 && !beneath[unit];
+			if (unit >= 0)
+				beneath[unit] = true;
+		}
+	}
+	for (int kpi = 0; kpi < graph->n_kpis; kpi++)
+		if (graph->kpis[kpi].unit >= 0 && beneath[graph->kpis[kpi].unit])
+			result = lappend_int(result, kpi);
+	pfree(beneath);
+	return result;
+}
+
 int
 kpi_graph_kpi_above(const KpiGraph *graph, int kpi, DateADT day)
 {
@@ -497,12 +561,9 @@ kpi_graph_kpi_above(const KpiGraph *graph, int kpi, DateADT day)
 	/* where the units themselves form a cycle, which is refused elsewhere, this ends too */
 	for (int steps = 0; steps < graph->n_units; steps++)
 	{
-		const KpiPlacement *placement = NULL;
+		const KpiPlacement *placement = placement_on(graph, unit, day);
 		int			above;
 
-		for (int i = graph->first_placement[unit]; i < graph->first_placement[unit + 1]; i++)
-			if (graph->placements[i].effective_from <= day)
-				placement = &graph->placements[i];
 		if (placement == NULL || placement->parent_unit_id == 0 ||
 			kpi_number_sign(placement->share) == 0)
 			return -1;

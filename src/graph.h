@@ -146,6 +146,10 @@ extern void kpi_graph_note_unit(const KpiGraph *graph, DateADT *days, int64 unit
 typedef void (*KpiDayVisitor) (void *context, int kpi, DateADT day);
 extern void kpi_graph_each_kpi_above(const KpiGraph *graph, DateADT *days, int64 measure_id,
 									 KpiDayVisitor visit, void *context);
+/* is the KPI's unit that unit, or beneath it on a day? */
+extern bool kpi_graph_is_beneath(const KpiGraph *graph, int kpi, int64 unit_id, DateADT day);
+/* the KPIs of a unit and of all units that were or are beneath it on whatever day, as a list of ints */
+extern List *kpi_graph_kpis_beneath(const KpiGraph *graph, int64 unit_id);
 /* the explicit links that leave a KPI, on whatever day, as a list of const KpiLink * */
 extern List *kpi_graph_links_from(const KpiGraph *graph, int kpi);
 /* the explicit links that lead into a KPI, on whatever day, as a list of const KpiLink * */

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "close.h"
 #include "fmgr.h"
 #include "fold.h"
 #include "miscadmin.h"
@@ -27,6 +28,7 @@ _PG_init(void)
 	kpi_store_install();
 	kpi_notify_install();
 	kpi_fold_install();
+	kpi_close_install();
 	kpi_read_install();
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 		kpi_launcher_install();

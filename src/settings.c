@@ -22,7 +22,10 @@ bool		kpi_notify = false;
 static char *reason = NULL;
 
 /* set by one function of the install script, read by the trigger it sets off */
-static bool history_gives_way = false;
+bool		kpi_history_gives_way = false;
+
+/* set by the functions that close and reopen periods, read by the triggers of what they write */
+static bool closing = false;
 
 static const struct config_enum_entry fold_modes[] = {
 	{"commit", KPI_FOLD_COMMIT, false},
@@ -90,7 +93,11 @@ kpi_settings_define(void)
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomBoolVariable("kpi_cascade.history_gives_way",
 							 "Internal: a history row is being replaced.",
-							 NULL, &history_gives_way, false,
+							 NULL, &kpi_history_gives_way, false,
+							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	DefineCustomBoolVariable("kpi_cascade.closing",
+							 "Internal: a period is being closed or reopened.",
+							 NULL, &closing, false,
 							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("kpi_cascade");
 }

@@ -19,6 +19,8 @@ extern char *kpi_databases;		/* that have a worker: names, separated by commas *
 extern int	kpi_naptime;		/* milliseconds */
 extern bool kpi_notify;			/* that statuses have changed */
 
+extern bool kpi_history_gives_way;	/* a row of unit_history is being replaced */
+
 /* defines them; called once, when the library is loaded */
 extern void kpi_settings_define(void);
 /* kpi.restoring() in C: scripts of pg_dump and pg_restore turn both settings off */

@@ -29,7 +29,8 @@
 
 static const char *const table_names[KPI_TABLE_COUNT] = {
 	"unit", "unit_history", "measure", "kpi", "link", "fact", "target", "cell",
-	"pending", "fold_state", "graph_version", "view_key", "status_change"
+	"pending", "fold_state", "graph_version", "view_key", "status_change",
+	"period_close", "reported"
 };
 
 struct KpiStore

@@ -30,10 +30,12 @@ typedef enum KpiTable
 	KPI_TABLE_FOLD_STATE,
 	KPI_TABLE_GRAPH_VERSION,
 	KPI_TABLE_VIEW_KEY,
-	KPI_TABLE_STATUS_CHANGE
+	KPI_TABLE_STATUS_CHANGE,
+	KPI_TABLE_PERIOD_CLOSE,
+	KPI_TABLE_REPORTED
 } KpiTable;
 
-#define KPI_TABLE_COUNT		(KPI_TABLE_STATUS_CHANGE + 1)
+#define KPI_TABLE_COUNT		(KPI_TABLE_REPORTED + 1)
 
 /* columns of the tables that C reads, in the order of the install script */
 enum {KPI_UNIT_ID = 1, KPI_UNIT_PATH, KPI_UNIT_VALID_FROM = 8, KPI_UNIT_VALID_TO};
@@ -50,6 +52,12 @@ enum {KPI_MEASURE_ID = 1, KPI_MEASURE_CODE, KPI_MEASURE_DIRECTION = 6, KPI_MEASU
 	KPI_MEASURE_GRAIN, KPI_MEASURE_FISCAL_START, KPI_MEASURE_AT_RISK_FROM,
 	KPI_MEASURE_ON_TRACK_FROM, KPI_MEASURE_EXCEEDED_FROM, KPI_MEASURE_ROLLS_UP,
 	KPI_MEASURE_APPLY_SHARE, KPI_MEASURE_TARGETS_COUNT_FROM = 24};
+enum {KPI_CLOSE_ID = 1, KPI_CLOSE_PERIOD, KPI_CLOSE_UNIT_ID, KPI_CLOSE_REOPENED_AT = 7};
+enum {KPI_REPORTED_CLOSE_ID = 1, KPI_REPORTED_KPI_ID, KPI_REPORTED_PERIOD, KPI_REPORTED_ACTUAL,
+	KPI_REPORTED_TARGET, KPI_REPORTED_ATTAINMENT, KPI_REPORTED_TARGET_TO_DATE,
+	KPI_REPORTED_ATTAINMENT_TO_DATE, KPI_REPORTED_DRIVER_SCORE, KPI_REPORTED_SCORE,
+	KPI_REPORTED_STATUS, KPI_REPORTED_COVERAGE, KPI_REPORTED_TALLY, KPI_REPORTED_UNIT = 16,
+	KPI_REPORTED_MEASURE};
 
 /* what a pending row says; the letters of kpi.pending.kind */
 typedef enum KpiPendingKind
@@ -144,6 +152,8 @@ extern void kpi_store_install(void);
 extern bool kpi_store_installed(void);
 /* the oid of a table or index of ours by name; raises when missing */
 extern Oid	kpi_store_relation(const char *name);
+/* the same, InvalidOid when missing: the objects may be older than the library */
+extern Oid	kpi_store_relation_or_none(const char *name);
 /* may what is known of KPIs be used and added to in this transaction? */
 extern bool kpi_store_may_know(void);
 /* is the KPI known to exist and to take facts, and of what grain and fiscal start? */
@@ -268,6 +278,39 @@ extern KpiStatus kpi_store_status_of_datum(Oid status_type, Datum label);
 #define KPI_CELL_COLUMNS	19
 #define KPI_CELL_STATUS_COLUMN	10
 
+/* store_closes.c: closed periods, and the figures reported with them */
+/* a close in force */
+typedef struct KpiClose
+{
+	int64		period_close_id;
+	KpiPeriod	period;
+	DateADT		first_day;
+	DateADT		last_day;
+	int64		unit_id;		/* 0: the whole organisation */
+} KpiClose;
+extern void kpi_store_install_closes(void);
+/* those in force, and how many; they may go whenever the server reads invalidations */
+extern const KpiClose *kpi_store_closes(int *n);
+/* sends every session, this one included, word that they have changed */
+extern void kpi_store_touch_closes(Oid relation);
+/* the figures of a cell as reported with a close; false where there are none */
+extern bool kpi_store_reported(KpiStore *store, int64 period_close_id, int64 kpi_id,
+							   KpiPeriod period, KpiCell *cell);
+/* calls visit for all that was reported of a KPI, with whatever close */
+typedef void (*KpiReportedVisitor) (void *context, int64 period_close_id, int64 kpi_id,
+									KpiPeriod period, const KpiCell *cell);
+extern void kpi_store_reported_of_kpi(KpiStore *store, int64 kpi_id, KpiReportedVisitor visit,
+									  void *context);
+/* the same for all that was reported */
+extern void kpi_store_each_reported(KpiStore *store, KpiReportedVisitor visit, void *context);
+/* the KPI of a reported cell in words, as kpi_store_describe_kpi has it, though it may be gone */
+extern char *kpi_store_describe_reported(KpiStore *store, int64 period_close_id, int64 kpi_id,
+										 KpiPeriod period);
+/* has neither the unit nor, on whatever day, any beneath it a KPI? */
+extern bool kpi_store_unit_is_bare(KpiStore *store, int64 unit_id);
+/* its path, NULL where there is no such unit */
+extern char *kpi_store_unit_path(KpiStore *store, int64 unit_id);
+
 /* counts a fold, before it writes: which generation it writes to */
 extern void kpi_store_count_era(KpiStore *store, KpiFoldState *state);
 /* after it has written: leaves the generation before, if that is another */
@@ -353,9 +396,13 @@ typedef enum KpiLookupSlot
 	KPI_LOOKUP_PERIOD_AFTER,
 	KPI_LOOKUP_CELLS_OF_GENERATION,
 	KPI_LOOKUP_LAST_CHANGE,
-	KPI_LOOKUP_CHANGES_FROM
+	KPI_LOOKUP_CHANGES_FROM,
+	KPI_LOOKUP_REPORTED,
+	KPI_LOOKUP_REPORTED_OF_KPI,
+	KPI_LOOKUP_KPIS_OF_UNIT,
+	KPI_LOOKUP_CHILD_UNITS
 } KpiLookupSlot;
-#define KPI_LOOKUP_SLOTS	(KPI_LOOKUP_CHANGES_FROM + 1)
+#define KPI_LOOKUP_SLOTS	(KPI_LOOKUP_CHILD_UNITS + 1)
 #define KPI_LOOKUP_KEYS		4
 typedef struct KpiPreparedLookup
 {

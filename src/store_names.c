@@ -226,6 +226,12 @@ kpi_store_installed(void)
 }
 
 Oid
+kpi_store_relation_or_none(const char *name)
+{
+	return relation_named(name);
+}
+
+Oid
 kpi_store_relation(const char *name)
 {
 	Oid			relation = relation_named(name);

@@ -9,7 +9,8 @@ DECLARE
         'kpi.skill', 'kpi.measure_skill', 'kpi.training', 'kpi.acknowledgement']::regclass[];
     -- what triggers and folds write and users keep: the owner reads and passes that on,
     -- inserts, because dumps are restored, and deletes what is no longer wanted
-    kept_tables constant regclass[] := ARRAY['kpi.target_revision', 'kpi.fact_revision', 'kpi.status_change']::regclass[];
+    kept_tables constant regclass[] := ARRAY['kpi.target_revision', 'kpi.fact_revision', 'kpi.status_change',
+        'kpi.period_close', 'kpi.reported']::regclass[];
     thing record;
     user_table regclass;
     owned regclass;
