@@ -37,7 +37,7 @@ SELECT is_empty($$SELECT m.name FROM member m JOIN pg_proc p ON p.oid = m.objid 
                      AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false) ORDER BY 1$$,
                 'functions that write, or run as the owner, have a search_path of their own');
 SELECT set_eq($$SELECT c.oid::regclass::text FROM pg_extension e, unnest(e.extconfig) t JOIN pg_class c ON c.oid = t WHERE e.extname = 'kpi_cascade' AND c.relkind = 'r'$$,
-              '{kpi.level,kpi.unit,kpi.unit_history,kpi.measure,kpi.kpi,kpi.link,kpi.fact,kpi.target,kpi.objective,kpi.benchmark,kpi.target_revision,kpi.fact_revision,kpi.status_change,kpi.member,kpi.membership,kpi.check_in,kpi.review,kpi.review_item,kpi.action_item,kpi.skill,kpi.measure_skill,kpi.training,kpi.acknowledgement}'::text[], 'user tables are dumped');
+              '{kpi.level,kpi.unit,kpi.unit_history,kpi.measure,kpi.kpi,kpi.link,kpi.fact,kpi.target,kpi.objective,kpi.benchmark,kpi.target_revision,kpi.fact_revision,kpi.status_change,kpi.member,kpi.membership,kpi.check_in,kpi.review,kpi.review_item,kpi.action_item,kpi.skill,kpi.measure_skill,kpi.training,kpi.acknowledgement,kpi.period_close,kpi.reported}'::text[], 'user tables are dumped');
 SELECT set_eq($$SELECT c.oid::regclass::text FROM pg_extension e, unnest(e.extconfig) t JOIN pg_class c ON c.oid = t WHERE e.extname = 'kpi_cascade' AND c.relkind = 'S'$$,
               $$SELECT objid::regclass::text FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass WHERE relkind = 'S'$$, 'and all sequences');
 SELECT is_empty($$SELECT c.oid::regclass FROM member JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass

@@ -13,7 +13,7 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE boss LOGIN');
 my $dir = $node->basedir;
 my @tables = qw(level unit unit_history measure objective kpi link fact target target_revision fact_revision status_change
-	member membership check_in review review_item action_item skill measure_skill training acknowledgement);
+	member membership check_in review review_item action_item skill measure_skill training acknowledgement period_close reported);
 
 sub as_boss
 {
@@ -131,6 +131,11 @@ DELETE FROM kpi.fact WHERE kpi_id = 9000;
 DELETE FROM kpi.target WHERE kpi_id = 9000;
 DELETE FROM kpi.kpi WHERE kpi_id = 9000;
 SELECT kpi.fold() \g /dev/null
+-- closed, opened and closed anew, for a unit and for all: what is closed is restored all the same
+SELECT kpi.close_period('2025-03', 'acme.sales.apac'), kpi.close_period('2025-06', 'acme.sales.apac', 'half-year'), kpi.close_period('2025-05-30') \g /dev/null
+SELECT kpi.reopen_period('2025-05-30', E'one visit\ttoo many') \g /dev/null
+UPDATE kpi.fact SET value = value + 1 WHERE period = '2025-05-30';
+SELECT kpi.close_period('2025-05-30') \g /dev/null
 SQL
 
 my $attainment = q{SELECT a::text FROM kpi.attainment a ORDER BY a.kpi_id, a.period};
@@ -177,10 +182,11 @@ SELECT kpi.fold() \g /dev/null
 SELECT (SELECT max(member_id) FROM kpi.member), (SELECT max(membership_id) FROM kpi.membership), (SELECT max(check_in_id) FROM kpi.check_in), (SELECT max(review_id) FROM kpi.review),
        (SELECT max(review_item_id) FROM kpi.review_item), (SELECT max(action_item_id) FROM kpi.action_item), (SELECT max(skill_id) FROM kpi.skill),
        (SELECT max(training_id) FROM kpi.training), (SELECT max(acknowledgement_id) FROM kpi.acknowledgement);
+SELECT kpi.close_period('2024-12') \g /dev/null
 SELECT (SELECT max(objective_id) FROM kpi.objective), (SELECT max(unit_id) FROM kpi.unit), (SELECT max(measure_id) FROM kpi.measure), (SELECT max(kpi_id) FROM kpi.kpi),
        (SELECT max(link_id) FROM kpi.link), (SELECT max(fact_id) FROM kpi.fact), (SELECT max(target_id) FROM kpi.target),
        (SELECT max(target_revision_id) FROM kpi.target_revision), (SELECT max(fact_revision_id) FROM kpi.fact_revision),
-       (SELECT max(status_change_id) FROM kpi.status_change);
+       (SELECT max(status_change_id) FROM kpi.status_change), (SELECT max(period_close_id) FROM kpi.period_close);
 SQL
 my $keys;
 
@@ -194,6 +200,9 @@ sub same
 	as_boss($db, 'SELECT kpi.fold() \g /dev/null');
 	is(as_boss($db, $attainment), $figures, "$what: the same once all is folded");
 	is(as_boss($db, rows_of('status_change')), $before{status_change}, "$what: no status has changed by that");
+	is(as_boss($db, 'SELECT * FROM kpi.reported_difference WHERE in_force AND differs'), '', "$what: closed figures are those reported");
+	like(($node->psql($db, "INSERT INTO kpi.fact (kpi_id, period, value) SELECT kpi_id, '2025-05-30', 1 FROM kpi.reported WHERE period = '2025-05-30'", extra_params => [ '-U', 'boss' ]))[2],
+		qr/period "2025-05-30" .* is closed/, "$what: and stay so");
 	my $got = as_boss($db, $next);
 	$keys //= $got;
 	is($got, $keys, "$what: new rows get the next keys");
