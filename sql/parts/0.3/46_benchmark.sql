@@ -194,6 +194,18 @@ COMMENT ON FUNCTION kpi.suggest_target(text, text, text, text, numeric, integer,
 'A value for a target, and in words what it rests on; value is null, and basis says what is missing, where there is not enough history. method: previous (the actual of the same period last year, or of of_period), average (of the n periods before, 3 by default), trend (the least-squares line through the n periods before, at the period), peer_percentile (of the actuals of the sibling units in the same period last year, or in of_period; percentile 0 to 1, 0.75 by default, ascending and between the two nearest in proportion, as percentile_cont), benchmark (the newest row of kpi.benchmark not after the period, of a source, percentile or of_period where one is given). Every method multiplies by 1 + uplift and rounds once, to 12 places. Errors: 42704 for an unknown KPI, 22023 for an unknown method, a period that does not fit the measure, or n or percentile out of range.';
 
 CREATE FUNCTION kpi.suggest_target(
+    unit text, measure text, period @extschema@.kpi_period, method text DEFAULT 'previous', uplift numeric DEFAULT 0, n integer DEFAULT NULL,
+    percentile numeric DEFAULT NULL, of_period @extschema@.kpi_period DEFAULT NULL, source text DEFAULT NULL, OUT value numeric, OUT basis text)
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT s.value, s.basis
+      FROM kpi.suggest_target_value(kpi.kpi_id(unit, measure), period, method, uplift, n, percentile, of_period, source) s;
+END;
+COMMENT ON FUNCTION kpi.suggest_target(text, text, @extschema@.kpi_period, text, numeric, integer, numeric, @extschema@.kpi_period, text) IS
+'As kpi.suggest_target(text, text, text, text, numeric, integer, numeric, text, text).';
+
+CREATE FUNCTION kpi.suggest_target(
     unit @extschema@.kpi_path, measure text, period @extschema@.kpi_period, method text DEFAULT 'previous', uplift numeric DEFAULT 0, n integer DEFAULT NULL,
     percentile numeric DEFAULT NULL, of_period @extschema@.kpi_period DEFAULT NULL, source text DEFAULT NULL, OUT value numeric, OUT basis text)
     LANGUAGE sql STABLE PARALLEL RESTRICTED

@@ -815,6 +815,19 @@ COMMENT ON FUNCTION kpi.cascade_target(text, text, text, numeric, text, text, nu
 'Spreads the target of a KPI in a period over the KPIs of the same measure beneath it, all levels at once, and over the periods inside, down to the measure''s grain or the given one; writes them in one statement and returns the plan, one row per target (dry_run => true: without writing). The tree is that in force in each period, each KPI getting its part of the KPI at the nearest unit above. method: equal (the default where the measure adds up over units), weight (by kpi.weight), history (by last year''s actuals, or those of of_period), current (by the targets there are), same (everyone the same; the default, and the only one, for rollups but sum, count and none), pattern (the default method, over the periods by pattern). over_periods: equal, history, current, pattern (weights of the periods, repeated where they are more) or same; by default pattern where one is given, same where the measure does not add up over time, as method for history and current, else equal. What flows up from the KPIs beneath adds up exactly to the target above, and the periods to the whole, with so many decimals (largest remainder, ties by path); with another weight than 1, of an explicit value link between the two or by shares, the target is its part divided by that, rounded (above 1 the others take what that leaves over). Locked targets stay, the rest absorbs the difference. state and note are those of the targets written. Errors, with nothing changed: 55000 where locked targets leave no way, all weights are 0, a weight is negative or there is nothing to spread over; 22023 for a method, grain, pattern or period that does not fit; 42704 for an unknown KPI; 42501 where row security hides units beneath; 40001 where a target is locked meanwhile.';
 
 CREATE FUNCTION kpi.cascade_target(
+    unit text, measure text, period @extschema@.kpi_period, value numeric, method text DEFAULT NULL, grain text DEFAULT NULL, pattern numeric[] DEFAULT NULL,
+    over_periods text DEFAULT NULL, of_period @extschema@.kpi_period DEFAULT NULL, decimals integer DEFAULT 2, state text DEFAULT 'final',
+    note text DEFAULT NULL, dry_run boolean DEFAULT false)
+    RETURNS SETOF kpi.target_plan
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM kpi.cascade_target(unit, measure, period::text, value, method, grain, pattern, over_periods, of_period::text, decimals, state, note, dry_run);
+END;
+COMMENT ON FUNCTION kpi.cascade_target(text, text, @extschema@.kpi_period, numeric, text, text, numeric[], text, @extschema@.kpi_period, integer, text, text, boolean) IS
+'As kpi.cascade_target(text, text, text, numeric, text, text, numeric[], text, text, integer, text, text, boolean).';
+
+CREATE FUNCTION kpi.cascade_target(
     unit @extschema@.kpi_path, measure text, period @extschema@.kpi_period, value numeric, method text DEFAULT NULL, grain text DEFAULT NULL, pattern numeric[] DEFAULT NULL,
     over_periods text DEFAULT NULL, of_period @extschema@.kpi_period DEFAULT NULL, decimals integer DEFAULT 2, state text DEFAULT 'final',
     note text DEFAULT NULL, dry_run boolean DEFAULT false)
@@ -1011,6 +1024,17 @@ END
 $$;
 COMMENT ON FUNCTION kpi.rollup_targets(text, text, text, boolean, text, text) IS
 'The reverse of kpi.cascade_target: sets the targets of a KPI, and of those beneath it that have others of the same measure beneath them, from the targets beneath, from the bottom up; for the period and every period inside for which there are targets, each by itself and in the tree in force in it. Sums, with shares, where the measure''s rollup is sum or count; the smallest or largest for min and max; else the mean weighted by kpi.weight and share, rounded to 12 places. Targets taken are those that count, and those whose state is at least the given one, which the targets written get. Locked targets stay. Where one beneath has no target in a period nothing is written, new_value is null, and basis says which. Writes in one statement and returns the plan (dry_run => true: without writing). Errors: 42704 for an unknown KPI, 22023 for a period that does not fit or a measure that does not roll up, 42501 where row security hides units beneath.';
+
+CREATE FUNCTION kpi.rollup_targets(
+    unit text, measure text, period @extschema@.kpi_period, dry_run boolean DEFAULT false, state text DEFAULT 'final', note text DEFAULT NULL)
+    RETURNS SETOF kpi.target_plan
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM kpi.rollup_targets(unit, measure, period::text, dry_run, state, note);
+END;
+COMMENT ON FUNCTION kpi.rollup_targets(text, text, @extschema@.kpi_period, boolean, text, text) IS
+'As kpi.rollup_targets(text, text, text, boolean, text, text).';
 
 CREATE FUNCTION kpi.rollup_targets(
     unit @extschema@.kpi_path, measure text, period @extschema@.kpi_period, dry_run boolean DEFAULT false, state text DEFAULT 'final', note text DEFAULT NULL)
