@@ -431,4 +431,17 @@ JOIN kpi.member m USING (name) JOIN kpi.skill s ON s.code = t.skill;
 
 COMMIT;
 
+-- 9. The books are closed -------------------------------------------------------
+
+-- The second quarter was reported.  Whatever would change a figure of it is
+-- refused from then on; moves and links that take effect later are not.
+SELECT kpi.close_period('2026-Q2', note => 'reported to the board in July');
+
+-- The calls of June came without those of the night shift.  The quarter is opened
+-- again, with a reason that is kept; what was reported stays beside what is now.
+BEGIN;
+SELECT kpi.reopen_period('2026-Q2', 'The calls of the night shift were missing');
+SELECT kpi.record_fact('RC-H', 'calls', '2026-06', 140, note => 'night shift');
+COMMIT;
+
 ANALYZE;

@@ -138,6 +138,10 @@ SELECT name AS objective, kind, seen || ' of ' || members AS "seen by", round(10
 SELECT owner, count(*) AS figures, count(DISTINCT kpi_id) AS "KPIs", min(due_since) AS "since", string_agg(DISTINCT measure, ', ') AS measures
 FROM kpi.due(kpi.last_day(:'period') + 14) GROUP BY owner ORDER BY min(due_since), owner;
 
+\pset title 'What was reported when the books were closed, and what is it now?'
+SELECT closed_period AS closed, d.unit, d.measure, d.period, reported_actual AS reported, current_actual AS "now", actual_difference AS difference, reported_status AS "was", current_status AS "is", c.reopen_reason AS "opened again because"
+FROM kpi.reported_difference d JOIN kpi.period_close c USING (period_close_id) WHERE differs ORDER BY kpi.grain(d.period) DESC, d.unit;
+
 \pset title 'Where does the work not tie to the goals?  Without what depends on the day you look: no_data and no_target'
 SELECT severity, code, unit, measure, period, sentence
 FROM kpi.alignment WHERE code NOT IN ('no_data', 'no_target') ORDER BY severity, code, unit, period;

@@ -180,6 +180,14 @@ SELECT throws_ok($$SELECT kpi.replace_measure('revenue', 'visits', '2020-04-01')
 SELECT throws_ok($$SELECT kpi.replace_measure('visits', 'calls', '2020-08-01')$$, '55000', 'KPI of unit "co" and measure "calls" is not valid on 2020-08-01');
 ROLLBACK TO before;
 
+-- ---- beside closed periods
+SELECT kpi.close_period('2020-Q1') \g /dev/null
+SELECT throws_ok($$SELECT kpi.replace_measure('calls', 'visits', '2020-03-01')$$, '55000', NULL, 'a measure cannot be replaced within a closed period');
+SELECT is((SELECT count(*) FROM kpi.replace_measure('calls', 'visits', '2020-04-01')), 4::bigint, 'and can right after it');
+SELECT throws_ok($$UPDATE kpi.kpi SET valid_to = '2020-03-01' WHERE kpi_id = kpi.kpi_id('X', 'revenue')$$, '55000', NULL, 'nor can a KPI end in it');
+SELECT lives_ok($$UPDATE kpi.kpi SET valid_to = '2020-04-01' WHERE kpi_id = kpi.kpi_id('X', 'revenue')$$, 'but with it');
+ROLLBACK TO before;
+
 -- ---- what is not asked for costs nothing
 CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

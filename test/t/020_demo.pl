@@ -104,6 +104,11 @@ is($node->safe_psql('postgres', q{SELECT string_agg(measure, ' ') FROM kpi.serie
 is($node->safe_psql('postgres', q{SELECT count(*) FROM kpi.attainment WHERE measure = 'calls' AND period_end >= '2026-07-01'}), '0', 'calls end with June, targets or not');
 is($node->safe_psql('postgres', q{SELECT string_agg(period::text, ' ' ORDER BY period) FROM kpi.attainment
 		WHERE unit = 'acme.retail.service.hotline' AND measure = 'lead_time' AND period IN ('2026-Q3', '2026-09', '2026-10', '2026-Q4', '2026')}), '2026-09 2026-Q3', 'a KPI that is retired keeps what was');
+# The second quarter was reported without the 140 calls of the night shift: in its months and as a quarter, at the hotline and its department.
+is( $node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT unit), count(DISTINCT measure), min(current_actual - reported_actual), max(current_actual - reported_actual) FROM kpi.reported_difference WHERE differs}),
+	'4|2|1|140|140', 'what came late differs from what was reported');
+is( $node->safe_psql('postgres', q{SELECT count(*) FROM kpi.reported_difference WHERE closed_period = '2026-Q2' AND NOT differs}),
+	$node->safe_psql('postgres', q{SELECT count(*) - 4 FROM kpi.attainment WHERE period <@ '2026-Q2'}), 'all else does not');
 # The page for the service department: 100 * 5437 / 6585 = 82.566...; three of its four people have seen the objective.
 my $page = $node->safe_psql('postgres', q{SELECT kpi.briefing('RET-C', '2026-Q3')});
 like($page, qr/^\| \S+ on track +\| Solved at first contact \(%\) +\| +82\.57 \| +80 \| \S+ 103% \|.*\| replaces calls +\|$/m, 'the page has its figures');
