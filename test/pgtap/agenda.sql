@@ -66,6 +66,12 @@ INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('co.a', 'longe
 INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('co', 'longest', '2021-01', 5), ('co', 'longest', '2021-02', 6), ('co', 'longest', '2021-Q1', 6);
 SELECT results_eq($$SELECT p, a.unit::text, a.amount FROM unnest('{2021-02,2021-Q1}'::text[]) p CROSS JOIN LATERAL kpi.review_agenda('co', p) a WHERE a.measure = 'longest' AND a.reason = 'largest_contribution'$$,
                   $$VALUES ('2021-02', 'co.b', 3::numeric), ('2021-Q1', 'co.b', 3)$$, 'who decides a maximum takes all that it lacks');
+-- less is better: 9 is 3 above 6; co.b has no target, so that nobody knows
+SELECT results_eq($$SELECT a.unit::text, a.sentence FROM unnest('{co,co.b}'::text[]) u CROSS JOIN LATERAL kpi.review_agenda(u, '2021-02') a WHERE a.measure = 'longest' AND a.reason = 'largest_contribution'$$,
+                  $$VALUES ('co.b', 'It adds 3 too much to measure "longest" of unit "co", which is off_track in 2021-02 and 3 above its target.')$$, 'which has too much, where less is better');
+UPDATE kpi.target SET kpi_id = kpi.kpi_id('co.b', 'longest') WHERE kpi_id = kpi.kpi_id('co', 'longest');
+SELECT is((SELECT sentence FROM kpi.review_agenda('co.b', '2021-02') WHERE measure = 'longest' AND reason = 'largest_contribution'),
+          'It is off_track in 2021-02 and 3 above its target, and nothing right beneath it says why.', 'and so by itself');
 DELETE FROM kpi.fact WHERE kpi_id IN (SELECT kpi_id FROM kpi.kpi JOIN kpi.measure USING (measure_id) WHERE code = 'longest');
 DELETE FROM kpi.kpi WHERE measure_id = (SELECT measure_id FROM kpi.measure WHERE code = 'longest');
 -- what makes a score

@@ -140,6 +140,13 @@ INSERT INTO kpi.action_item (kpi_id, description) SELECT kpi.kpi_id('A', 'calls'
 SELECT alike(kpi.briefing('A', '2020-03'), E'%| more 12 %\n\nAnd 8 more, in kpi.open\\_actions.', 'of many it says how many more: 15 of 23');
 SELECT unalike(kpi.briefing('A', '2020-03'), '%more 13%', 'and leaves these out');
 
+-- ---- what a stock still takes: 6 in March, 10 at the end of the year, however it gets there
+INSERT INTO kpi.measure (code, name, time_rollup, rolls_up) VALUES ('stock', 'Stock', 'last', false);
+SELECT kpi.deploy('stock', 'A', '{2}') \g /dev/null
+INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('A', 'stock', '2020-03', 6);
+INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('A', 'stock', '2020', 10);
+SELECT matches(kpi.briefing('A', '2020-03'), '\| Stock +\| 2020 \| +6 \| +10 \| +6 \| +60% \| at least 10 at its end +\|', 'what a stock takes, it takes in the end');
+
 -- ---- a measure that took the place of another
 INSERT INTO kpi.measure (code, name) VALUES ('contacts', 'Contacts');
 SELECT count(*) FROM kpi.replace_measure('calls', 'contacts', '2020-04-01') \g /dev/null

@@ -62,7 +62,7 @@ SELECT is(pg_temp.found('august', '//h:h2'), '{Scorecard,What changed,Cascade,St
 -- scores: sales 1834.5 / 2000 = 0.91725, staff in its range 1; audit is of the quarter, so not in August's score: the mean is 0.958625
 SELECT is(pg_temp.found('august', '//h:div[@class="result"]/h:b'), '{95.8%}', 'the score of the unit');
 SELECT is(pg_temp.found('august', '//h:div[@class="result"]/h:span'), '{worst KPI at risk}', 'and its worst status');
-SELECT is(pg_temp.found('august', '//h:ul[@class="counts"]/h:li'), '{2 on track,1 at risk,1 no data}', 'KPIs by status: audit 3 of 4 and staff are on track, tickets has nothing');
+SELECT is(pg_temp.found('august', '//h:ul[@class="counts"]/h:li'), '{2 on track,1 at risk}', 'KPIs by status: audit 3 of 4 and staff are on track, tickets are not of this period');
 -- 1834.5 - 1500 = 334.5 is 22.3 % of 1500; 1500 + 1834.5 = 3334.5 since January; attained of the year to date as kpi.trend has it
 SELECT is((pg_temp.rows('august', 'scorecard'))[1], (SELECT format('SalesEUR · Boat risk1 8352 00091%%+22.3%%better3 335%sSales, 2025-09 to 2026-08: from 1500 to 1834.5, last 1834.5',
         (SELECT floor(100 * t.year_to_date_attainment) || '% attained' FROM kpi.trend t WHERE t.kpi_id = kpi.kpi_id('co', 'sales') AND t.period = '2026-08'))), 'a KPI''s row');
@@ -160,6 +160,18 @@ INSERT INTO kpi.measure (code, rolls_up, rollup) VALUES ('per', false, 'ratio');
 SELECT kpi.deploy('per', 'w', '{1}'), kpi.link_kpi('w', 'sales', 'w', 'per', 'numerator', 2), kpi.link_kpi('w', 'sales', 'w', 'per', 'denominator') \g /dev/null
 SELECT pg_temp.load('wide', 'w', '2026-08') \g /dev/null
 SELECT is(pg_temp.found('wide', '//h:section[@id="cascade"]/h:details[2]//h:li//h:span[@class="name"]'), '{"Sales numerator × 2, denominator · taken apart elsewhere"}', 'once, where it is the unit''s own');
+-- one that is kept by week has no data of a month, and lacks none
+SELECT kpi.deploy('tickets', 'w', '{1}'), kpi.link_kpi('w', 'tickets', 'w', 'per', 'aligned') \g /dev/null
+-- and one that took the place of another says so, while that is among the twelve periods
+INSERT INTO kpi.measure (code, name, rolls_up) VALUES ('calls', 'Calls <in>', false), ('contacts', NULL, false);
+SELECT kpi.deploy('calls', 'w', '{1}') \g /dev/null
+SELECT count(*) FROM kpi.replace_measure('calls', 'contacts', '2026-08-01') \g /dev/null
+SELECT kpi.record_fact('w', 'calls', '2026-07', 5), kpi.record_fact('w', 'contacts', '2026-08', 6), kpi.record_fact('w', 'contacts', '2027-06', 6), kpi.record_fact('w', 'contacts', '2027-07', 6) \g /dev/null
+SELECT pg_temp.load('wide', 'w', '2026-08'), pg_temp.load('then', 'w', '2027-06'), pg_temp.load('later', 'w', '2027-07') \g /dev/null
+SELECT is(pg_temp.found('wide', '//h:section[@id="cascade"]/h:details[2]//h:li/h:span[.//h:span[.="Tickets"]]/h:span[position() < 3]'), '{"Tickets aligned · kept by other periods",""}', 'what is kept by week has no status in a month');
+-- calls were counted in July 2026, the first of twelve months up to June 2027
+SELECT is(array(SELECT substring(r FROM '^contacts(?:replaces )?(?:Calls &lt;in&gt;)?') FROM unnest('{wide,then,later}'::text[]) n, unnest(pg_temp.rows(n, 'scorecard')) r WHERE r ~ '^contacts'),
+          '{contactsreplaces Calls &lt;in&gt;,contactsreplaces Calls &lt;in&gt;,contacts}', 'what replaced another says so for twelve periods');
 -- forty actions
 INSERT INTO kpi.action_item (kpi_id, description) SELECT kpi.kpi_id('w', 'sales'), 'action ' || i FROM generate_series(1, 43) i;
 -- and a check-in each on fourteen KPIs, one of which is followed by another

@@ -6,7 +6,7 @@ SET search_path = public;
 \set SHOW_CONTEXT never
 BEGIN;
 INSERT INTO kpi.unit (path) VALUES ('acme'), ('acme.a'), ('acme.b'), ('acme.c');
-INSERT INTO kpi.measure (code, rollup, grain) VALUES ('revenue', 'sum', 'month'), ('rate', 'ratio', 'month'), ('none', 'none', 'month');
+INSERT INTO kpi.measure (code, rollup, grain) VALUES ('revenue', 'sum', 'month'), ('rate', 'ratio', 'month'), ('none', 'none', 'month'), ('tickets', 'sum', 'week');
 SELECT kpi.deploy(code, 'acme') FROM kpi.measure ORDER BY measure_id;
 \set ON_ERROR_ROLLBACK on
 -- states
@@ -26,6 +26,7 @@ INSERT INTO kpi.benchmark (measure_id, source, value) SELECT measure_id, 'x', 'I
 SELECT kpi.suggest_target('acme', 'revenue', '2026-01', 'guess');
 SELECT kpi.suggest_target('acme', 'revenue', NULL);
 SELECT kpi.suggest_target('acme', 'revenue', '2026-W01');
+SELECT kpi.cascade_target('acme', 'tickets', '2026', 520);
 SELECT kpi.suggest_target('acme', 'revenue', '2026-01', 'trend', n => 1);
 SELECT kpi.suggest_target('acme', 'revenue', '2026-01', 'peer_percentile', percentile => 75);
 SELECT kpi.suggest_target('acme', 'revenue', '2026-01', uplift => 'NaN');

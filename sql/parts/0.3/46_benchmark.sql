@@ -35,6 +35,16 @@ COMMENT ON TRIGGER percentile_refused ON kpi.benchmark IS 'Refuses: percentile "
 
 -- ---- proposing a value ----
 
+-- Where a target can be, for those who have named another period.
+CREATE FUNCTION kpi.target_period_hint(grain @extschema@.kpi_grain) RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN $1 = 'week' THEN 'This measure is kept by week, which rolls up to nothing: use a week.'
+                ELSE format('Use a %s or a coarser period that it rolls up to.', $1) END
+$$;
+COMMENT ON FUNCTION kpi.target_period_hint(@extschema@.kpi_grain) IS 'Internal to functions about targets: the hint where a measure cannot have a target in a period';
+
 CREATE FUNCTION kpi.suggest_target_value(
     kpi_id bigint, period @extschema@.kpi_period, method text, uplift numeric, n integer, percentile numeric,
     of_period @extschema@.kpi_period, source text, OUT value numeric, OUT basis text)
@@ -76,7 +86,7 @@ BEGIN
     IF NOT kpi.is_target_period(period, rules.grain, rules.fiscal_start) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('target period "%s" for unit "%s" does not fit measure "%s"', period, rules.unit, rules.measure),
-            HINT = format('Use a %s or a coarser period that it rolls up to.', rules.grain);
+            HINT = kpi.target_period_hint(rules.grain);
     END IF;
 
     CASE method

@@ -300,7 +300,7 @@ BEGIN
     ELSIF NOT kpi.is_target_period(whole, rules.grain, rules.fiscal_start) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('target period "%s" for unit "%s" does not fit measure "%s"', whole, rules.unit, rules.measure),
-            HINT = format('Use a %s or a coarser period that it rolls up to.', rules.grain);
+            HINT = kpi.target_period_hint(rules.grain);
     ELSIF by_units NOT IN ('equal', 'weight', 'history', 'current', 'same', 'pattern') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('method "%s" of spreading is not known', method),
@@ -891,7 +891,7 @@ BEGIN
     ELSIF NOT kpi.is_target_period(whole, rules.grain, rules.fiscal_start) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('target period "%s" for unit "%s" does not fit measure "%s"', whole, rules.unit, rules.measure),
-            HINT = format('Use a %s or a coarser period that it rolls up to.', rules.grain);
+            HINT = kpi.target_period_hint(rules.grain);
     ELSIF rules.rollup = 'none' OR NOT rules.rolls_up THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('targets of measure "%s" do not add up over units', rules.measure),

@@ -148,7 +148,7 @@ BEGIN
     RETURN QUERY
     WITH figure AS MATERIALIZED (
         -- a KPI of a coarser grain stands in the period around
-        SELECT s.kpi_id, s.grain, s.fiscal_start, c.period, c.actual, c.target, c.score, c.status
+        SELECT s.kpi_id, s.grain, s.fiscal_start, s.direction, c.period, c.actual, c.target, c.score, c.status
           FROM kpi.steered_kpi s
           JOIN kpi.current_cell c ON c.kpi_id = s.kpi_id
            AND c.period OPERATOR(@extschema@.=) CASE WHEN kpi.is_target_period(the_period, s.grain, s.fiscal_start) THEN the_period
@@ -183,13 +183,17 @@ BEGIN
         -- what takes most from the unit's score first
         SELECT 2, ARRAY[k.weight * (f.score - 1)], 'largest_contribution', coalesce(x.child_kpi_id, f.kpi_id), NULL, NULL,
                CASE WHEN x.child_kpi_id IS NULL THEN format('It is %s in %s%s, and nothing right beneath it says why.', f.status, f.period,
-                                                            CASE WHEN x.lacking > 0 THEN format(' and lacks %s to its target', kpi.readable_number(x.lacking)) END)
-                    ELSE format('It takes %s from measure "%s" of unit "%s", which is %s in %s%s.', kpi.readable_number(x.amount), k.measure, k.path, f.status, f.period,
-                                CASE WHEN x.lacking > 0 THEN format(' and lacks %s to its target', kpi.readable_number(x.lacking)) END) END,
+                                                            CASE WHEN x.lacking > 0 THEN format(o.distance, kpi.readable_number(x.lacking)) END)
+                    ELSE format(o.part || ' measure "%s" of unit "%s", which is %s in %s%s.', kpi.readable_number(x.amount), k.measure, k.path, f.status, f.period,
+                                CASE WHEN x.lacking > 0 THEN format(o.distance, kpi.readable_number(x.lacking)) END) END,
                f.period, NULL, coalesce(x.amount, x.lacking), NULL
           FROM figure f
           JOIN kpi.described_kpi k ON k.kpi_id = f.kpi_id AND k.path_from <= day AND k.path_to > day
          CROSS JOIN LATERAL kpi.largest_shortfall(f.kpi_id, f.period) x
+          -- a number of which less is better has too much; a score never has
+         CROSS JOIN LATERAL (SELECT CASE WHEN too_much THEN 'It adds %s too much to' ELSE 'It takes %s from' END AS part,
+                                    CASE WHEN too_much THEN ' and %s above its target' ELSE ' and lacks %s to its target' END AS distance
+                               FROM (SELECT f.direction = 'lower' AND f.actual IS NOT NULL) d (too_much)) o
          WHERE f.status IN ('off_track', 'at_risk')
         UNION ALL
         SELECT 3, ARRAY[min(o.due_since) - current_date]::numeric[], 'stale_data', o.kpi_id, NULL, NULL,

@@ -571,7 +571,7 @@ DECLARE
 BEGIN
     -- the period while it runs, then the year it is in; as was known at its end
     WITH outlook AS (
-        SELECT k.name, s.direction, s.grain, f.*
+        SELECT k.name, s.direction, s.grain, s.time_rollup, f.*
           FROM unnest(kpis) AS k
           JOIN kpi.steered_kpi s ON s.kpi_id = k.kpi_id
          CROSS JOIN LATERAL (
@@ -593,8 +593,9 @@ BEGIN
     SELECT count(*) FILTER (WHERE o.expected_attainment >= 1) AS reaching,
            coalesce(array_agg(ARRAY[o.name, o.period::text, kpi.briefing_number(o.actual), kpi.briefing_number(o.target),
                                     kpi.briefing_number(o.expected), kpi.briefing_percent(o.expected_attainment),
-                                    format('%s %s a %s for %s %s%s', CASE o.direction WHEN 'lower' THEN 'at most' ELSE 'at least' END, kpi.briefing_number(o.needed),
-                                           kpi.briefing_grain(o.grain), o.remaining, kpi.briefing_grain(o.grain), CASE WHEN o.remaining > 1 THEN 's' ELSE '' END)]
+                                    format('%s %s %s', CASE o.direction WHEN 'lower' THEN 'at most' ELSE 'at least' END, kpi.briefing_number(o.needed),
+                                           CASE o.time_rollup WHEN 'last' THEN 'at its end'
+                                                              ELSE format('a %1$s for %2$s %1$s%3$s', kpi.briefing_grain(o.grain), o.remaining, CASE WHEN o.remaining > 1 THEN 's' ELSE '' END) END)]
                               ORDER BY o.expected_attainment, o.measure) FILTER (WHERE (o.expected_attainment >= 1) IS NOT TRUE), '{}') AS cells
       INTO rows
       FROM outlook o;

@@ -75,7 +75,7 @@ BEGIN
           JOIN kpi.kpi k ON k.kpi_id = f.kpi_id
           LEFT JOIN kpi.objective_perspective p ON p.objective_id = k.objective_id
     ), trend AS MATERIALIZED (
-        SELECT t.kpi_id, t.period::text AS period, t.change, t.relative_change, t.travel, t.year_to_date, t.year_to_date_attainment
+        SELECT t.kpi_id, t.period::text AS period, t.change, t.relative_change, t.travel, t.year_to_date, t.year_to_date_attainment, t.predecessor
           FROM kpi.trend t WHERE t.kpi_id = ANY (shown) AND t.period OPERATOR(@extschema@.=) ANY (periods)
     ), past AS MATERIALIZED (
         SELECT a.kpi_id, a.period::text AS period, a.actual, a.target FROM kpi.attainment a
@@ -91,7 +91,8 @@ BEGIN
                concat('<tr><th scope="row"><b dir="auto">', kpi.report_text(f.name), '</b><small>',
                       concat_ws(' &#183; ', '<span dir="auto">' || kpi.report_text(nullif(f.unit_of_measure, '')) || '</span>',
                                 '<span dir="auto">' || kpi.report_text(nullif(f.owner, '')) || '</span>',
-                                CASE WHEN f.period OPERATOR(@extschema@.<>) of_period THEN f.period::text END),
+                                CASE WHEN f.period OPERATOR(@extschema@.<>) of_period THEN f.period::text END,
+                                'replaces <span dir="auto">' || kpi.report_text(o.replaced) || '</span>'),
                       '</small></th><td>', kpi.report_mark(f.status),
                       '</td><td class="n">', kpi.report_figure(f.actual, f.unit_of_measure),
                       '</td><td class="n">', coalesce(f.aim, kpi.report_figure(f.target, f.unit_of_measure)),
@@ -109,6 +110,10 @@ BEGIN
           FROM figure f
           JOIN run r ON r.kpi_id = f.kpi_id
           LEFT JOIN trend t ON t.kpi_id = f.kpi_id AND t.period = f.period::text
+          -- while what it replaced has figures among the twelve
+          LEFT JOIN LATERAL (SELECT min(coalesce(nullif(m.name, ''), m.code)) AS replaced
+                               FROM kpi.series_points(ARRAY[f.kpi_id], f.period, 12) s CROSS JOIN unnest(s.points) y JOIN kpi.measure m ON m.code = y.measure
+                              WHERE y.measure = t.predecessor AND t.predecessor IS NOT NULL AND kpi.first_day(f.period) >= '0013-01-01') o ON true
          CROSS JOIN LATERAL (SELECT trim_scale(min(u.v)) AS low, trim_scale(max(u.v)) AS high FROM unnest(r.actuals) AS u (v)) least_most
     ), part AS (
         SELECT l.perspective, l.perspective_no, string_agg(l.html, E'\n' ORDER BY l.measure_id) AS html FROM line l GROUP BY l.perspective, l.perspective_no
@@ -188,10 +193,10 @@ BEGIN
                                     ELSE concat('<span dir="auto">', kpi.report_text(CASE WHEN f.measure = a.measure AND f.path OPERATOR(@extschema@.<>) a.path THEN f.unit_name
                                                                                           WHEN a.path IS NULL OR f.path OPERATOR(@extschema@.=) a.path THEN f.name
                                                                                           ELSE concat(f.unit_name, ', ', f.name) END), '</span>') END,
-                               ' <small>' || nullif(concat_ws(' &#183; ', w.how, CASE WHEN f.period OPERATOR(@extschema@.<>) of_period THEN f.period::text END,
+                               ' <small>' || nullif(concat_ws(' &#183; ', w.how, CASE WHEN f.period OPERATOR(@extschema@.<>) of_period THEN f.period::text WHEN f.kpi_id IS NOT NULL AND f.period IS NULL THEN 'kept by other periods' END,
                                                               CASE WHEN NOT w.is_open AND EXISTS (SELECT FROM step s WHERE s.from_id = w.id) AND EXISTS (SELECT FROM shown o WHERE o.id = w.id AND o.is_open)
                                                                    THEN 'taken apart elsewhere' END), '') || '</small>',
-                               '</span><span>', kpi.report_mark(f.status), '</span><span class="n"><span class="sr">actual </span>', kpi.report_figure(f.actual, f.unit_of_measure),
+                               '</span><span>', CASE WHEN f.kpi_id IS NULL OR f.period IS NOT NULL THEN kpi.report_mark(f.status) END, '</span><span class="n"><span class="sr">actual </span>', kpi.report_figure(f.actual, f.unit_of_measure),
                                '</span><span class="n"><span class="sr">target </span>', coalesce(f.aim, kpi.report_figure(coalesce(f.target_to_date, f.target), f.unit_of_measure)),
                                '</span>', kpi.report_bar(f.attained, f.status), '</span>') AS html,
                f.status

@@ -174,7 +174,7 @@ BEGIN
     SELECT s.score, coalesce(s.status::text, 'no_data') AS status, s.coverage INTO result
       FROM (SELECT) one LEFT JOIN kpi.unit_score s ON s.unit_id = the_unit AND s.period OPERATOR(@extschema@.=) of_period;
     SELECT string_agg(concat('<li>', kpi.report_mark(c.status, concat('<b>', c.kpis, '</b> ', kpi.report_word(c.status))), '</li>'), '' ORDER BY c.status::@extschema@.kpi_status DESC) INTO counts
-      FROM (SELECT coalesce(f.status, 'no_data') AS status, count(*) AS kpis FROM kpi.report_figures(own, of_period) f GROUP BY 1) c;
+      FROM (SELECT coalesce(f.status, 'no_data') AS status, count(*) AS kpis FROM kpi.report_figures(own, of_period) f WHERE f.period IS NOT NULL GROUP BY 1) c;
     map := kpi.report_map(the_unit, named.path, of_period);
 
     RETURN concat(
