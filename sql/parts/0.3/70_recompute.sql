@@ -41,7 +41,35 @@ AS $$
 $$;
 COMMENT ON FUNCTION kpi.recompute_needed(bigint[]) IS 'internal to kpi.recompute(): these KPIs and all that on any day may contribute to them';
 
-CREATE FUNCTION kpi.recompute_periods(used text[], kpis kpi.recompute_kpi[], first_day date, last_day date) RETURNS SETOF kpi.recompute_period
+CREATE FUNCTION kpi.recompute_years_back(wanted bigint[], needed bigint[]) RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- A growth KPI rests on its child a year earlier, which may rest on another
+    -- growth KPI.  By measures, over every link there ever is: implied links stay
+    -- within one, and more years than needed do no harm.  No actual rests on a score.
+    WITH RECURSIVE edge AS MATERIALIZED (
+        SELECT DISTINCT c.measure_id AS child, p.measure_id AS parent, l.contributes = 'score' AS is_score,
+               (l.contributes = 'growth')::integer AS years
+        FROM kpi.link l
+        JOIN kpi.kpi c ON c.kpi_id = l.child_kpi_id
+        JOIN kpi.kpi p ON p.kpi_id = l.parent_kpi_id
+        WHERE (needed IS NULL OR l.parent_kpi_id = ANY (needed)) AND l.contributes <> 'aligned'
+    ), way (measure, years, has_score) AS (
+        SELECT DISTINCT k.measure_id, 0, true
+        FROM kpi.kpi k
+        WHERE wanted IS NULL OR k.kpi_id = ANY (wanted)
+        UNION
+        SELECT e.child, w.years + e.years, e.is_score
+        FROM way w JOIN edge e ON e.parent = w.measure
+        WHERE (w.has_score OR NOT e.is_score) AND w.years < 8
+    )
+    SELECT CASE WHEN max(w.years) = 8 THEN NULL ELSE coalesce(max(w.years), 0) END FROM way w
+$$;
+COMMENT ON FUNCTION kpi.recompute_years_back(bigint[], bigint[]) IS 'internal to kpi.recompute(): how many years back the figures of these KPIs (null for all) rest, given those that may contribute to them (null for all): one for each growth link on the way; null where measures rest on each other''s growth in a circle, or over 8 years and more';
+
+CREATE FUNCTION kpi.recompute_periods(
+    used text[], kpis kpi.recompute_kpi[], first_day date, last_day date, years_back integer) RETURNS SETOF kpi.recompute_period
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
     SET enable_nestloop = off
@@ -58,11 +86,19 @@ AS $$
         SELECT DISTINCT f.base, g.grain, kpi.recompute_period_around(u.day, g.grain, f.fiscal_start) AS period
         FROM named_day u CROSS JOIN frame f CROSS JOIN generate_series(1, 6) AS g (grain)
         WHERE g.grain = f.base OR kpi.recompute_rolls_up(f.base, g.grain)
-    ), touched AS (       -- those of them that lie in the days asked for
+    ), stretch AS (       -- the days asked for, and the same of so many years before
+        SELECT CASE WHEN years_back IS NOT NULL
+                    THEN recompute_periods.first_day - make_interval(years => y) END AS first_day,
+               -- before 28 February lies the 28th, and before the whole of February its end
+               greatest(recompute_periods.last_day + 1 - make_interval(years => y),
+                        recompute_periods.last_day - make_interval(years => y) + interval '1 day') AS end_day
+        FROM generate_series(0, coalesce(years_back, 0)) AS y
+    ), touched AS (       -- those of them that lie in one of these stretches
         SELECT a.base, a.grain, a.period
         FROM around a CROSS JOIN LATERAL kpi.recompute_period_of(a.period) p
-        WHERE (recompute_periods.first_day IS NULL OR p.first_day >= recompute_periods.first_day)
-          AND (recompute_periods.last_day IS NULL OR p.last_day <= recompute_periods.last_day)
+        WHERE EXISTS (SELECT FROM stretch s
+                      WHERE (s.first_day IS NULL OR p.first_day >= s.first_day)
+                        AND (s.end_day IS NULL OR p.last_day < s.end_day))
     ), within AS (        -- and all finer ones inside those
         SELECT t.period
         FROM touched t
@@ -86,7 +122,7 @@ AS $$
            c.days[width_bucket(p.last_day, c.days)]
     FROM within w CROSS JOIN LATERAL kpi.recompute_period_of(w.period) p CROSS JOIN change c
 $$;
-COMMENT ON FUNCTION kpi.recompute_periods(text[], kpi.recompute_kpi[], date, date) IS 'internal to kpi.recompute(): every period in which some of these KPIs may have a row, given the periods that facts and targets name, and all finer ones inside; between two days, null for no limit';
+COMMENT ON FUNCTION kpi.recompute_periods(text[], kpi.recompute_kpi[], date, date, integer) IS 'internal to kpi.recompute(): every period in which some of these KPIs may have a row, given the periods that facts and targets name, and all finer ones inside; between two days, null for no limit, and the same days of years_back years before, null for all before';
 
 CREATE FUNCTION kpi.recompute_links(days date[], kpis kpi.recompute_kpi[]) RETURNS SETOF kpi.recompute_link
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
@@ -174,7 +210,6 @@ DECLARE
     needed     bigint[];                -- what is wanted, and all that may contribute to it
     kpis       kpi.recompute_kpi[];
     calendar   kpi.recompute_period[];
-    since      date;                    -- first day of the periods at work, null for all
     insides    kpi.recompute_inside[];
     links      kpi.recompute_link[];
     facts      kpi.recompute_fact[];
@@ -237,15 +272,13 @@ BEGIN
         JOIN kpi.measure m ON m.measure_id = k.measure_id
         WHERE array_position(ARRAY['proposed', 'agreed', 'final'], t.state)
               >= array_position(ARRAY['proposed', 'agreed', 'final'], m.targets_count_from));
-    -- growth looks a year back, growth of what rests on growth further
-    since := CASE WHEN NOT EXISTS (SELECT FROM kpi.link l
-                                   WHERE l.contributes = 'growth' AND (needed IS NULL OR l.parent_kpi_id = ANY (needed)))
-                  THEN first_day END;
     calendar := ARRAY(
         SELECT p
         FROM kpi.recompute_periods(
                  ARRAY(SELECT f.period FROM unnest(facts) f UNION SELECT a.period FROM unnest(aims) a),
-                 kpis, since, last_day) p);
+                 kpis, first_day, last_day,
+                 -- growth looks a year back, growth of what rests on growth further
+                 CASE WHEN first_day IS NOT NULL THEN kpi.recompute_years_back(wanted, needed) END) p);
     insides := ARRAY(
         SELECT ROW(o.period, o.grain, o.fiscal_start, i.period, i.grain, i.first_day, i.last_day)::kpi.recompute_inside
         FROM unnest(calendar) o
