@@ -129,17 +129,23 @@ inside_any(const KpiClose *closes, int n, KpiPeriod period)
 static bool
 may_concern(const KpiClose *closes, int n, const KpiPending *row)
 {
-	KpiPeriod	year_after;
+	DateADT		last;
 
 	switch (row->kind)
 	{
 		case KPI_PENDING_ADDED:
 		case KPI_PENDING_REMOVED:
-			/* everything it counts in encloses it or, in growth, the same period a year later */
-			if (inside_any(closes, n, row->period))
-				return true;
-			year_after = kpi_period_year_after(row->period);
-			return year_after != KPI_PERIOD_NONE && inside_any(closes, n, year_after);
+			/*
+			 * Everything it counts in encloses it or, in growth, the same period a
+			 * year later, and what compares that growth a year later again.
+			 */
+			last = last_closed_day(closes, n);
+			for (KpiPeriod period = row->period;
+				 period != KPI_PERIOD_NONE && kpi_period_last_day(period) <= last;
+				 period = kpi_period_year_after(period))
+				if (inside_any(closes, n, period))
+					return true;
+			return false;
 		case KPI_PENDING_TARGET:
 			return inside_any(closes, n, row->period);
 		case KPI_PENDING_EVERYTHING:

@@ -351,8 +351,11 @@ gather_growth_of_coarser(KpiCascade *cascade, KpiWork *work, int child)
 		pairs++;
 		if (childs->time_rollup == KPI_TIME_POOL)
 		{
-			add_tally(&now, &a->tally, NULL);
-			add_tally(&before, &b->tally, NULL);
+			/* in a year in which the child is itself the growth of something it has none */
+			if (a->has_tally)
+				add_tally(&now, &a->tally, NULL);
+			if (b->has_tally)
+				add_tally(&before, &b->tally, NULL);
 		}
 		else if (childs->time_rollup == KPI_TIME_MEAN)
 		{
@@ -369,8 +372,8 @@ gather_growth_of_coarser(KpiCascade *cascade, KpiWork *work, int child)
 		return;
 	if (childs->time_rollup == KPI_TIME_POOL)
 	{
-		now.actual = kpi_actual_of_tally(childs, &now.tally);
-		before.actual = kpi_actual_of_tally(childs, &before.tally);
+		now.actual = now.has_tally ? kpi_actual_of_tally(childs, &now.tally) : NULL;
+		before.actual = before.has_tally ? kpi_actual_of_tally(childs, &before.tally) : NULL;
 	}
 	else if (childs->time_rollup == KPI_TIME_MEAN)
 	{
