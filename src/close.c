@@ -52,9 +52,18 @@
  * everybody does, links.c), in ShareRowExclusive mode, before its snapshot:
  * it waits for writers of facts, they for it, and such changes for each other.
  * Targets, and new KPIs, which have neither facts nor links, take kpi.fact in
- * RowExclusive mode and so wait for changes of structure only.  New units
- * without KPIs change no cell; they hold kpi.link_lock in RowExclusive mode
- * and nothing else.
+ * RowExclusive mode and so wait for changes of structure only.  Where a period
+ * is closed for some units only, that is not enough:
+ *
+ *		Two targets of an open unit may together complete the target of a
+ *		quarter whose score counts in a closed one.  So targets also take
+ *		kpi.reported, after kpi.fact, and wait for each other.
+ *		Where a unit has moved within the closed period, a new KPI there may
+ *		take facts of open days into a closed month.  Then it counts as a
+ *		change of structure.
+ *
+ * New units without KPIs change no cell; they hold kpi.link_lock in
+ * RowExclusive mode and nothing else.
  *
  * Reopening takes no lock but that of its row: until it commits others are
  * refused, as before.
@@ -736,18 +745,52 @@ leave_out_bare(Unchecked *rows, int n)
 	return left;
 }
 
-/* the lock that keeps apart what could together change a closed cell */
+/*
+ * Has any unit moved within a period that is closed for some units?  Then a
+ * base period there may be open, and the period around it closed.
+ */
+static bool
+units_move_within(const KpiClose *closes, int n)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	KpiStore   *store = kpi_store_open(snapshot);
+	bool		result = false;
+
+	for (int i = 0; i < n && !result; i++)
+		result = closes[i].unit_id != 0 &&
+			kpi_store_unit_moves(store, closes[i].first_day + 1, closes[i].last_day);
+	kpi_store_close(store);
+	UnregisterSnapshot(snapshot);
+	return result;
+}
+
+/* the locks that keep apart what could together change a closed cell */
 static void
 lock_apart(const Unchecked *rows, int n)
 {
+	int			n_closes;
+	const KpiClose *closes = kpi_store_closes(&n_closes);
+	bool		for_some_units = false;
 	bool		alone = false;
+	bool		targets = false;
+	bool		new_kpis = false;
 
+	for (int i = 0; i < n_closes; i++)
+		for_some_units |= closes[i].unit_id != 0;
 	for (int i = 0; i < n; i++)
-		alone |= rows[i].row.kind != KPI_PENDING_TARGET &&
-			(rows[i].row.kind != KPI_PENDING_KPI || !rows[i].inserted);
+		if (rows[i].row.kind == KPI_PENDING_TARGET)
+			targets = true;
+		else if (rows[i].row.kind == KPI_PENDING_KPI && rows[i].inserted)
+			new_kpis = true;
+		else
+			alone = true;
+	if (!alone && new_kpis && for_some_units)
+		alone = units_move_within(closes, n_closes);
 	if (alone)
 		LockRelationOid(kpi_store_relation("link_lock"), ShareRowExclusiveLock);
 	LockRelationOid(kpi_store_relation("fact"), alone ? ShareRowExclusiveLock : RowExclusiveLock);
+	if (targets && for_some_units)
+		LockRelationOid(kpi_store_relation("reported"), ShareRowExclusiveLock);
 }
 
 static void

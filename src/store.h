@@ -308,6 +308,8 @@ extern char *kpi_store_describe_reported(KpiStore *store, int64 period_close_id,
 										 KpiPeriod period);
 /* has neither the unit nor, on whatever day, any beneath it a KPI? */
 extern bool kpi_store_unit_is_bare(KpiStore *store, int64 unit_id);
+/* does any unit have another place, or share, from one of these days on? */
+extern bool kpi_store_unit_moves(KpiStore *store, DateADT from, DateADT until);
 /* its path, NULL where there is no such unit */
 extern char *kpi_store_unit_path(KpiStore *store, int64 unit_id);
 

@@ -330,6 +330,31 @@ kpi_store_unit_is_bare(KpiStore *store, int64 unit_id)
 	return result;
 }
 
+typedef struct Days
+{
+	DateADT		from;
+	DateADT		until;
+	bool		found;
+} Days;
+
+static void
+look_for_move(void *context, TupleTableSlot *slot)
+{
+	Days	   *days = context;
+	DateADT		since = date_column(slot, KPI_HISTORY_EFFECTIVE_FROM, DATEVAL_NOBEGIN);
+
+	days->found |= since >= days->from && since <= days->until;
+}
+
+bool
+kpi_store_unit_moves(KpiStore *store, DateADT from, DateADT until)
+{
+	Days		days = {from, until, false};
+
+	kpi_store_scan(store, KPI_TABLE_UNIT_HISTORY, look_for_move, &days);
+	return days.found;
+}
+
 char *
 kpi_store_unit_path(KpiStore *store, int64 unit_id)
 {
