@@ -189,7 +189,11 @@ write_cells(KpiStore *store, KpiCascade *cascade, int64 fold, TimestampTz begun)
 	kpi_store_flush_cells(store);
 	last_change = kpi_store_end_statuses(&writer.statuses);
 	if (last_change != 0)
+	{
 		kpi_notify_changed(last_change);
+		/* see store_status.c */
+		ForceSyncCommit();
+	}
 	return writer.written;
 }
 

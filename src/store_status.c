@@ -33,8 +33,11 @@
  *		are never given back, so later ones are greater.
  *		A standby replays commits in the order of the primary's log, where the
  *		commit of one fold stands before the first row of the next.
- *		A crash may skip ids.  Only whoever folds, reads and rolls back in one
- *		transaction has seen ids that never were.
+ *		A crash may skip ids, and must not give one out again that somebody has
+ *		read: so a fold that has kept changes waits for its commit to reach the
+ *		disk before anybody sees it, whatever synchronous_commit says.
+ *		Only whoever folds, reads and rolls back in one transaction has seen ids
+ *		that never were.
  * A dump restores the rows first and the sequence last.  Where the sequence is
  * found behind the rows it is moved past them.  Nothing here reads it ahead:
  * its CACHE must stay 1.

@@ -36,8 +36,9 @@
  * No lock and no snapshot outlives a round, but the session lock.  After an
  * error the transaction is rolled back, the rows stay pending, and the worker
  * tries again, ever more seldom while it fails.  A crash leaves either all of a
- * fold or nothing.  The worker does not wait for its commits to reach the disk:
- * a fold that a crash loses is done again, from rows whose writers did wait.
+ * fold or nothing.  The worker does not wait for its commits to reach the disk,
+ * unless they bring changes of status: a fold that a crash loses is done again,
+ * from rows whose writers did wait.
  *
  * Nothing here runs users' code: no SQL is executed, triggers do not fire on
  * what a fold writes, and the worker's own settings override what was stored
