@@ -147,6 +147,12 @@ INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('A', 'stock', 
 INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('A', 'stock', '2020', 10);
 SELECT matches(kpi.briefing('A', '2020-03'), '\| Stock +\| 2020 \| +6 \| +10 \| +6 \| +60% \| at least 10 at its end +\|', 'what a stock takes, it takes in the end');
 
+-- what is known of December does not count in what March had ahead
+INSERT INTO kpi.fact_entry (unit, measure, period, value, reference) VALUES ('X', 'revenue', '2020-12', 500, 'december');
+SELECT alike(kpi.briefing('A', '2020-03'), '%| 2020 |     75 |    480 |          300 |     62% | at least 45 a month for 9 months |%', 'a page of March says what was ahead in March');
+SELECT unalike(kpi.briefing('A', '2020-12'), '%| Revenue (EUR) | 2020 |%', 'and in December nothing is');
+DELETE FROM kpi.fact WHERE reference = 'december';
+
 -- ---- a measure that took the place of another
 INSERT INTO kpi.measure (code, name) VALUES ('contacts', 'Contacts');
 SELECT count(*) FROM kpi.replace_measure('calls', 'contacts', '2020-04-01') \g /dev/null

@@ -577,12 +577,12 @@ BEGIN
          CROSS JOIN LATERAL (
             SELECT f.*
               FROM unnest(ARRAY[k.period, kpi.enclosing(k.period, 'year', s.fiscal_start)]) WITH ORDINALITY AS p (period, place)
-             -- not asked where the last base period is known, or no target is near
+             -- not asked where the last base period was known by then, or no target is near
              CROSS JOIN LATERAL (
                 SELECT p.period
                  WHERE kpi.is_target_period(p.period, s.grain, s.fiscal_start)
                    AND NOT EXISTS (SELECT FROM kpi.current_cell c
-                                    WHERE c.kpi_id = k.kpi_id AND c.actual IS NOT NULL
+                                    WHERE c.kpi_id = k.kpi_id AND c.actual IS NOT NULL AND kpi.last_day(p.period) <= kpi.last_day(k.period)
                                       AND c.period OPERATOR(@extschema@.=) kpi.period(kpi.last_day(p.period), s.grain, s.fiscal_start))
                    AND EXISTS (SELECT FROM kpi.current_target t WHERE t.kpi_id = k.kpi_id AND t.period OPERATOR(@extschema@.&&) p.period)) w
              CROSS JOIN LATERAL kpi.forecast_of(k.kpi_id, w.period, 'run_rate', kpi.last_day(k.period), false) f
