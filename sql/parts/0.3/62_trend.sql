@@ -177,8 +177,13 @@ SELECT a.*,
                             WHEN e.is_end AND (l.is_computed OR m.time_rollup = 'last') THEN e.actual
                             WHEN l.is_computed THEN q.actual
                             WHEN m.time_rollup = 'last' THEN
-                                coalesce(a.actual, (SELECT b.actual FROM kpi.counted_cell b
-                                                     WHERE b.kpi_id = a.kpi_id AND b.period OPERATOR(@extschema@.=) (f.first OPERATOR(@extschema@.+) (c.elapsed - 1))))
+                                CASE -- it has facts in the period, and nothing beneath it
+                                     WHEN a.coverage = 1 AND a.period_start >= kpi.first_day(f.year)
+                                          AND NOT EXISTS (SELECT FROM kpi.unit_history h WHERE h.parent_unit_id = a.unit_id)
+                                          AND NOT EXISTS (SELECT FROM kpi.link x WHERE x.parent_kpi_id = a.kpi_id) THEN a.actual
+                                     WHEN kpi.stock_is_carried((SELECT v.key FROM kpi.view_key v), a.kpi_id, a.period)
+                                     THEN kpi.tally_actual(kpi.stock_to_date((SELECT v.key FROM kpi.view_key v), a.kpi_id, a.period), m.rollup, m.multiplier)
+                                     ELSE a.actual END
                             WHEN m.time_rollup = 'mean' THEN kpi.exact_quotient(c.total_actual, c.actuals)
                             ELSE kpi.tally_actual(c.tally, m.rollup, m.multiplier) END AS actual,
                        -- the target to date of the year, as far as the period goes
@@ -294,10 +299,13 @@ SELECT a.*,
                                        CASE WHEN x.contributes = 'value' THEN NULL
                                             WHEN cm.time_rollup = 'pool' THEN kpi.tally_actual(kpi.merge_agg(b.tally), cm.rollup, cm.multiplier)
                                             WHEN cm.time_rollup = 'mean' THEN kpi.exact_quotient(sum(b.actual), count(b.actual))
-                                            ELSE coalesce((SELECT o.actual FROM kpi.counted_cell o
-                                                            WHERE o.kpi_id = x.child_kpi_id AND o.period OPERATOR(@extschema@.=) a.period),
-                                                          (array_agg(b.actual ORDER BY b.period DESC) FILTER (WHERE b.actual IS NOT NULL))[1]) END AS actual,
-                                       CASE WHEN x.contributes = 'value' THEN kpi.merge_agg(b.tally) END AS tally
+                                            WHEN kpi.stock_is_carried((SELECT v.key FROM kpi.view_key v), x.child_kpi_id, a.period)
+                                            THEN kpi.tally_actual(kpi.stock_to_date((SELECT v.key FROM kpi.view_key v), x.child_kpi_id, a.period), cm.rollup, cm.multiplier)
+                                            ELSE (SELECT o.actual FROM kpi.counted_cell o
+                                                   WHERE o.kpi_id = x.child_kpi_id AND o.period OPERATOR(@extschema@.=) a.period) END AS actual,
+                                       CASE WHEN x.contributes <> 'value' THEN NULL
+                                            WHEN cm.time_rollup <> 'last' THEN kpi.merge_agg(b.tally)
+                                            ELSE kpi.stock_to_date((SELECT v.key FROM kpi.view_key v), x.child_kpi_id, a.period) END AS tally
                                   FROM kpi.counted_cell b
                                  WHERE b.kpi_id = x.child_kpi_id AND b.period OPERATOR(@extschema@.>=) kpi.period(kpi.first_day(f.year), m.grain, m.fiscal_start)
                                    AND b.period OPERATOR(@extschema@.<=) f.upto) v

@@ -65,5 +65,8 @@ GRANT EXECUTE ON FUNCTION kpi.hot_generation(), kpi.dirty_cells(uuid), kpi.dirty
                           kpi.dirty_tally(uuid, bigint, @extschema@.kpi_period, boolean)
    TO PUBLIC;
 
--- Works for the view kpi.alignment only, which has the key.
-GRANT EXECUTE ON FUNCTION kpi.alignment_findings(uuid) TO PUBLIC;
+-- Work for the views kpi.alignment and kpi.trend only, which have the key.
+GRANT EXECUTE ON FUNCTION kpi.alignment_findings(uuid),
+                          kpi.stock_is_carried(uuid, bigint, @extschema@.kpi_period),
+                          kpi.stock_to_date(uuid, bigint, @extschema@.kpi_period)
+   TO PUBLIC;
