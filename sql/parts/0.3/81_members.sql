@@ -77,14 +77,18 @@ BEGIN
     IF cardinality(names) = 0 THEN
         RETURN NULL;
     END IF;
+    -- one statement per table: two renamed at once never wait for each other in a circle
     FOR place IN
-        SELECT * FROM (VALUES ('unit', 'owner'), ('kpi', 'owner'), ('objective', 'owner'), ('target', 'proposed_by'), ('target', 'agreed_by'),
-                              ('check_in', 'author'), ('review', 'chair'), ('action_item', 'owner')) AS p (relation, col)
+        SELECT p.relation,
+               (SELECT string_agg(format('%1$I = CASE WHEN t.%1$I = ANY ($2) THEN $1 ELSE t.%1$I END', c), ', ') FROM unnest(p.cols) AS c) AS changes,
+               (SELECT string_agg(format('t.%I = ANY ($2)', c), ' OR ') FROM unnest(p.cols) AS c) AS condition
+          FROM (VALUES ('unit', '{owner}'::text[]), ('kpi', '{owner}'), ('objective', '{owner}'), ('target', '{proposed_by,agreed_by}'),
+                       ('check_in', '{author}'), ('review', '{chair}'), ('action_item', '{owner}')) AS p (relation, cols)
     LOOP
         -- an UPDATE of no rows would take locks all the same
-        EXECUTE format('SELECT EXISTS (SELECT FROM kpi.%I t WHERE t.%I = ANY ($1))', place.relation, place.col) INTO is_there USING names;
+        EXECUTE format('SELECT EXISTS (SELECT $1 FROM kpi.%I t WHERE %s)', place.relation, place.condition) INTO is_there USING new_name, names;
         IF is_there THEN
-            EXECUTE format('UPDATE kpi.%I t SET %2$I = $1 WHERE t.%2$I = ANY ($2)', place.relation, place.col) USING new_name, names;
+            EXECUTE format('UPDATE kpi.%I t SET %s WHERE %s', place.relation, place.changes, place.condition) USING new_name, names;
         END IF;
     END LOOP;
     RETURN NULL;
