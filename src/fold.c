@@ -51,6 +51,7 @@
 #include "fmgr.h"
 #include "fold.h"
 #include "funcapi.h"
+#include "lib/qunique.h"
 #include "miscadmin.h"
 #include "notify.h"
 #include "settings.h"
@@ -231,6 +232,9 @@ remember_snapshot(KpiFoldState *state, Snapshot snapshot, uint64 cut)
 			state->in_progress[state->n_in_progress++] = xid;
 	}
 	qsort(state->in_progress, state->n_in_progress, sizeof(uint64), compare_xids);
+	/* while a transaction is being prepared it is there twice, and its rows would count twice */
+	state->n_in_progress = qunique(state->in_progress, state->n_in_progress, sizeof(uint64),
+								   compare_xids);
 }
 
 /*

@@ -327,6 +327,16 @@ sub do
 	return 0;
 }
 
+# what is stored and pending of the plain organisation, in the statement's snapshot
+my $behind = <<'SQL';
+SELECT concat_ws(' ', 'state', s.snap, 'own', s.own, 'upto', s.upto, 'purged', s.purged, 'folds', s.folds, 'hot', s.generation, 'now', pg_current_snapshot()) FROM kpi.fold_state s
+UNION ALL
+SELECT concat_ws(' ', 'cell', c.kpi_id, c.period, 'generation', c.generation, 'xmin', c.xmin, 'actual', c.actual, 'tally', c.tally, 'own', c.has_own, c.own, 'facts', (SELECT sum(f.value) FROM kpi.fact f WHERE f.kpi_id = c.kpi_id AND f.period = c.period))
+  FROM kpi.cell c WHERE c.kpi_id > 900000
+UNION ALL
+SELECT concat_ws(' ', 'pending', p.xid, p.seq, p.kind, p.kpi_id, p.period, p.unit_id, p.measure_id, p.delta, p.noted_at) FROM kpi.pending p
+SQL
+
 # compares; what it finds is noted
 sub compare
 {
@@ -335,7 +345,10 @@ sub compare
 	$self->do($sql) or return 0;
 	$self->{count}{"comparisons $what"}++;
 	my @wrong = grep { !/^(?:WARNING|DETAIL|HINT|LOCATION|NOTICE|CONTEXT)/ } @{ $self->{lines} };
-	$self->note(map { "caught by $self->{role} $where, $what: $_" } @wrong) if @wrong;
+	return 1 unless @wrong;
+	$self->note(map { "caught by $self->{role} $where, $what: $_" } @wrong);
+	# once for each session: what the wrong figures of the plain organisation were made of
+	$self->note(map { "behind it: $_" } $self->{session}->run($behind)) if $what =~ /^wrong/ && !$self->{told}++;
 	return 1;
 }
 

@@ -69,6 +69,25 @@ exact('1 371, 2 101, 3 270', 'committed after folds and a restart');
 is(manual('SELECT kpi.fold()'), 1, 'a fold finds it');
 exact('1 371, 2 101, 3 270', 'and counts it once');
 
+# Between being listed as prepared and being gone from its session, which lasts
+# while it waits for a synchronous standby, a transaction is in snapshots twice.
+$node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'\nsynchronous_commit = local");
+$node->reload;
+my $preparing = Session->new($node);
+$preparing->query('SET synchronous_commit = on; BEGIN; ' . insert(2, 3));
+$preparing->{in} .= "PREPARE TRANSACTION 'twice';\n";
+$preparing->{run}->pump_nb;
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'") or die 'it does not wait';
+manual(insert(3, 1) . 'SELECT kpi.fold()');
+is(sql('SELECT cardinality(ARRAY(SELECT pg_snapshot_xip(snap))) FROM kpi.fold_state'), 1, 'a transaction that is being prepared is in progress once');
+$node->adjust_conf('postgresql.conf', 'synchronous_standby_names', "''");
+$node->reload;
+$preparing->query('SELECT 1');
+$preparing->quit;
+sql("COMMIT PREPARED 'twice'");
+exact('1 375, 2 104, 3 271', 'and counts once');
+sql('DELETE FROM kpi.fact WHERE value = 3; DELETE FROM kpi.fact WHERE value = 1 AND kpi_id = 3; SELECT kpi.fold()');
+
 sql('BEGIN; SAVEPOINT a;' . insert(2, 7) . 'SAVEPOINT b; DELETE FROM kpi.fact WHERE value = 100; ROLLBACK TO b; SAVEPOINT c;' . insert(3, 8) . "PREPARE TRANSACTION 'two'");
 sql('BEGIN;' . insert(2, 1000) . "PREPARE TRANSACTION 'never'");
 manual(insert(2, 1) . 'SELECT kpi.fold()');
