@@ -30,6 +30,9 @@ SELECT results_eq($$SELECT state, agreed_by FROM pg_temp.target('acme.a', '2026-
 SELECT throws_ok($$SELECT kpi.finalise_target('acme.a', 'revenue', '2026-01')$$, '55000', 'target for unit "acme.a" and measure "revenue" in 2026-01 is final already');
 SELECT throws_ok($$SELECT kpi.agree_target('acme.a', 'revenue', '2026-01')$$, '55000', 'target for unit "acme.a" and measure "revenue" in 2026-01 is final already');
 SELECT throws_ok($$SELECT kpi.propose_target('acme.a', 'revenue', '2026-01', 1)$$, '55000', 'target for unit "acme.a" and measure "revenue" in 2026-01 is final');
+SELECT kpi.set_target('acme.a', 'revenue', '2026-12', 7) \g /dev/null
+SELECT throws_ok($$SELECT kpi.agree_target('acme.a', 'revenue', '2026-12')$$, '55000', 'target for unit "acme.a" and measure "revenue" in 2026-12 is final already', 'one that nobody proposed');
+DELETE FROM kpi.target WHERE period = '2026-12';
 SELECT throws_ok($$SELECT kpi.agree_target('acme.a', 'revenue', '2026-02')$$, '42704', 'target for unit "acme.a" and measure "revenue" in 2026-02 does not exist');
 SELECT throws_ok($$UPDATE kpi.target SET state = 'done'$$, '23514', 'state "done" of a target is not known');
 SELECT throws_ok($$UPDATE kpi.measure SET targets_count_from = 'done'$$, '23514', 'targets_count_from "done" is not known');

@@ -116,7 +116,7 @@ BEGIN
     ELSIF was.state = 'final' OR was.state = advance_target.new_state THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('target for unit "%s" and measure "%s" in %s is %s already', advance_target.unit, advance_target.measure, advance_target.period, was.state),
-            DETAIL = CASE WHEN was.agreed_by IS NOT NULL THEN format('It was agreed by %s.', was.agreed_by) END,
+            DETAIL = coalesce('It was agreed by ' || was.agreed_by || '.', 'It was set as it is, and nobody is known to have agreed.'),
             HINT = CASE was.state WHEN 'final' THEN 'To negotiate it again, UPDATE kpi.target SET state = ''proposed''.'
                                   ELSE 'kpi.finalise_target makes it final, kpi.propose_target proposes another value.' END;
     END IF;
