@@ -707,7 +707,8 @@ kpi_close_check(TriggerData *trigger, const KpiPending *rows, int n)
 	for (i = 0; i < n; i++)
 		if (may_concern(closes, n_closes, &rows[i]))
 			break;
-	if (i == n || restoring() || kpi_history_gives_way)
+	if (i == n || restoring() ||
+		(kpi_history_gives_way && rows[i].kind == KPI_PENDING_PLACEMENT))
 		return;
 	if (rows[i].kind == KPI_PENDING_EVERYTHING)
 		refuse_truncate(trigger, closes);

@@ -295,6 +295,11 @@ SELECT lives_ok($$INSERT INTO kpi.fact (kpi_id, period, value) VALUES (kpi.kpi_i
                   UPDATE kpi.target SET value = 1;
                   INSERT INTO kpi.period_close (period) VALUES ('2024-06')$$, 'and a replica applies');
 ROLLBACK TO s;
+-- a setting of ours is no way around
+SET LOCAL kpi_cascade.history_gives_way = on;
+SELECT throws_ok($$INSERT INTO kpi.fact (kpi_id, period, value) VALUES (kpi.kpi_id('acme.emea.de', 'revenue'), '2024-03', 1)$$, '55000', NULL,
+                 'facts are refused, whatever becomes of history');
+ROLLBACK TO s;
 
 -- ---------------------------------------------------------------- privileges
 
