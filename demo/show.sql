@@ -127,8 +127,8 @@ FROM kpi.review_agenda('RET', :'period') WHERE reason NOT IN ('stale_data', 'ove
 \pset title 'What did we agree to do, and what is not done?'
 SELECT due_on AS due, unit, coalesce(measure, objective) AS about, description, owner, decided_on AS "decided on" FROM kpi.open_actions ORDER BY due_on, action_item_id;
 
-\pset title 'Who still has to learn what it takes, where it shows?'
-SELECT unit, measure, status, skill_name AS skill, gap || ' of ' || members AS "without it", array_to_string(names, ', ') AS who
+\pset title 'Who still has to learn what it takes, where it shows?  With the last status known'
+SELECT unit, measure, period, status, skill_name AS skill, gap || ' of ' || members AS "without it", array_to_string(names, ', ') AS who
 FROM kpi.training_gap WHERE status IN ('off_track', 'at_risk') OR measure = 'solved' ORDER BY unit, measure;
 
 \pset title 'Who has seen what we want?'

@@ -64,7 +64,7 @@ SELECT is(pg_temp.found('august', '//h:div[@class="result"]/h:b'), '{95.8%}', 't
 SELECT is(pg_temp.found('august', '//h:div[@class="result"]/h:span'), '{worst KPI at risk}', 'and its worst status');
 SELECT is(pg_temp.found('august', '//h:ul[@class="counts"]/h:li'), '{2 on track,1 at risk}', 'KPIs by status: audit 3 of 4 and staff are on track, tickets are not of this period');
 -- 1834.5 - 1500 = 334.5 is 22.3 % of 1500; 1500 + 1834.5 = 3334.5 since January; attained of the year to date as kpi.trend has it
-SELECT is((pg_temp.rows('august', 'scorecard'))[1], (SELECT format('SalesEUR · Boat risk1 8352 00091%%+22.3%%better3 335%sSales, 2025-09 to 2026-08: from 1500 to 1834.5, last 1834.5',
+SELECT is((pg_temp.rows('august', 'scorecard'))[1], (SELECT format('SalesEUR · Boat risk1 8352 00091%%+22.3%%better3 335%sSales, 2025-09 to 2026-08: lowest 1500, highest 1834.5, last 1834.5',
         (SELECT floor(100 * t.year_to_date_attainment) || '% attained' FROM kpi.trend t WHERE t.kpi_id = kpi.kpi_id('co', 'sales') AND t.period = '2026-08'))), 'a KPI''s row');
 SELECT matches((pg_temp.rows('august', 'scorecard'))[2], '^Audit findings2026-Q3on track34125%–', 'one of a coarser grain shows the enclosing period: 4 - 3 of 4 more than all');
 SELECT matches((pg_temp.rows('august', 'scorecard'))[3], '^Staffon track75–9100%–', 'a range is a target');

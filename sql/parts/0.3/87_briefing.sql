@@ -603,10 +603,10 @@ BEGIN
         || nullif(concat_ws(E'\n',
                      kpi.markdown_table(ARRAY['KPI', 'In', 'So far', 'Target', 'At this rate', 'That is', 'Needed'], 'llrrrrl', rows.cells),
                      CASE WHEN rows.reaching > 0 THEN format(E'At the rate so far %s.\n',
-                         CASE WHEN cardinality(rows.cells) > 0 AND rows.reaching > 1 THEN format('the other %s that have a target reach it', rows.reaching)
-                              WHEN cardinality(rows.cells) > 0 THEN 'the other one that has a target reaches it'
-                              WHEN rows.reaching > 1 THEN format('all %s that have a target reach it', rows.reaching)
-                              ELSE 'the one that has a target reaches it' END) END), '');
+                         CASE WHEN cardinality(rows.cells) > 0 AND rows.reaching > 1 THEN format('the other %s for which this can be told reach their targets', rows.reaching)
+                              WHEN cardinality(rows.cells) > 0 THEN 'the other one for which this can be told reaches its target'
+                              WHEN rows.reaching > 1 THEN format('the %s for which this can be told reach their targets', rows.reaching)
+                              ELSE 'the one for which this can be told reaches its target' END) END), '');
 END
 $$;
 COMMENT ON FUNCTION kpi.briefing_outlook(@extschema@.kpi_period, kpi.briefed_kpi[]) IS 'Internal to kpi.briefing(): what the period, or the year it is in, still takes; null where nothing is left';

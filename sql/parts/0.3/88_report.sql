@@ -104,7 +104,7 @@ BEGIN
                                                               '<small>' || t.travel || '</small>') END,
                       '</td><td class="n">', kpi.report_figure(t.year_to_date, f.unit_of_measure),
                       CASE WHEN t.year_to_date_attainment IS NOT NULL THEN '<small>' || kpi.report_percent(t.year_to_date_attainment) || ' attained</small>' END,
-                      '</td><td class="n">', kpi.report_sparkline(concat(f.name, ', ', f.period OPERATOR(@extschema@.-) 11, ' to ', f.period, ': from ', least_most.low, ' to ', least_most.high, ', last ',
+                      '</td><td class="n">', kpi.report_sparkline(concat(f.name, ', ', f.period OPERATOR(@extschema@.-) 11, ' to ', f.period, ': lowest ', least_most.low, ', highest ', least_most.high, ', last ',
                                                                   coalesce(trim_scale(f.actual)::text, 'unknown')), r.actuals, r.targets, f.status),
                       '</td></tr>') AS html
           FROM figure f
