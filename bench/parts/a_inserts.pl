@@ -106,7 +106,7 @@ for my $how (sort keys %waits)
 }
 check('deadlocks on ours, all modes and clients', $deadlocks, '<=', 0, 0, '');
 check('waits for locks on ours (but for growing files), all modes and clients', $waits, '<=', 0, 0, '');
-note("(a) background: median of what was left to fold at the end of a run, in changes: " . median(@{ $left{background} }) . ", at most " . (sort { $b <=> $a } @{ $left{background} })[0]);
+note("(a) $_: median of what was left to fold at the end of a run, in changes: " . median(@{ $left{$_} }) . ", at most " . (sort { $b <=> $a } @{ $left{$_} })[0]) for qw(background commit);
 Chart::save('bench-a', bars('Single-row inserts, all of one month', 'clients', 'thousand transactions a second', \@clients, [ map { $label{$_} } @contenders ],
 	{ map { $label{$_} => [ map { $_ / 1000 } @{ $median{$_} } ] } @contenders }));
 drop_database('inserts');
