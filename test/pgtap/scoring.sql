@@ -320,7 +320,7 @@ SELECT m.* FROM cases c, LATERAL jsonb_populate_record(NULL::kpi.measure, jsonb_
     'measure_id', c.id, 'code', 'm' || c.id, 'direction', 'higher', 'rollup', 'sum', 'time_rollup', 'pool', 'scoring', 'ratio', 'multiplier', 1,
     'score_floor', 0, 'score_cap', 1, 'driver_rollup', 'mean', 'result_weight', 1, 'missing_child', 'exclude', 'grain', 'month', 'fiscal_start', 1,
     'at_risk_from', 0.8, 'on_track_from', 1, 'exceeded_from', NULL, 'rolls_up', true, 'apply_share', true, 'attributes', '{}'::jsonb,
-    'targets_count_from', 'proposed', 'keep_fact_revisions', true) || c.rules) m;
+    'targets_count_from', 'proposed', 'keep_fact_revisions', true, 'due_after', '0 days') || c.rules) m;
 INSERT INTO kpi.kpi (kpi_id, unit_id, measure_id, valid_from) SELECT c.id, kpi.unit_id('u'), c.id, (c.rules ->> 'valid_from')::date FROM cases c;
 INSERT INTO kpi.fact (kpi_id, period, value, weight)
 SELECT c.id, s.period, split_part(s.given, '/', 1)::numeric, coalesce(nullif(split_part(s.given, '/', 2), ''), '1')::numeric

@@ -47,7 +47,8 @@ sub wait_for
 	my $until = time + 180;
 	while (time < $until)
 	{
-		my ($rc, $out) = $node->psql('postgres', $query);
+		# psql may be gone before it could be told the query
+		my ($rc, $out) = eval { $node->psql('postgres', $query) };
 		return 1 if defined $rc && $rc == 0 && $out eq 't';
 		sleep($pause || 0.1);
 	}
