@@ -94,12 +94,11 @@ PG_FUNCTION_INFO_V1(kpi_lock_to_close);
 PG_FUNCTION_INFO_V1(kpi_closes_changed);
 PG_FUNCTION_INFO_V1(kpi_watch_closes);
 
-/* kpi.restoring() in C */
+/* do rows come as another database had them? */
 static bool
-restoring(void)
+takes_over_rows(void)
 {
-	return (!check_function_bodies && !row_security) ||
-		SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+	return kpi_restoring() || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
 }
 
 /* ------------------------------------------------------------------------
@@ -707,7 +706,7 @@ kpi_close_check(TriggerData *trigger, const KpiPending *rows, int n)
 	for (i = 0; i < n; i++)
 		if (may_concern(closes, n_closes, &rows[i]))
 			break;
-	if (i == n || restoring() ||
+	if (i == n || takes_over_rows() ||
 		(kpi_history_gives_way && rows[i].kind == KPI_PENDING_PLACEMENT))
 		return;
 	if (rows[i].kind == KPI_PENDING_EVERYTHING)
