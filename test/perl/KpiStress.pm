@@ -30,8 +30,8 @@ my @months = map { "2026-0$_" } 1 .. 3;
 my $expected = qr/^(?:22|23|25|3B|40|55|57014|57P0|58)/;
 
 # Functions that take names are given those of a moment ago: a unit may have moved
-# since, or be gone.
-my $gone = qr/^ERROR:\s+42704: (?:unit|measure) "[^"]+" does not exist/;
+# since, or it and its KPIs be gone.
+my $gone = qr/^ERROR:\s+42704: (?:unit|measure|KPI of unit) "[^"]+" (?:and measure "[^"]+" )?does not exist/;
 
 # ---------------------------------------------------------------- setting up
 
