@@ -36,7 +36,7 @@
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
-#include "fold.h"
+#include "fold_due.h"
 #include "miscadmin.h"
 #include "store.h"
 #include "utils/builtins.h"

@@ -19,23 +19,23 @@
  * the own transaction's included, are evaluated, changed cells are written in
  * the order of their key, and kpi.fold_state remembers the snapshot, the own
  * transaction and how far its own changes went (the cursor, see store.c).
- * Changes of status are kept beside the cells (store_status.c), with ids taken
- * under the fold lock, and told to listeners at commit (notify.c).
+ * Changes of status are kept beside the cells (fold_cells.c, store_status.c),
+ * with ids taken under the fold lock, and told to listeners at commit (notify.c).
  * Rows of transactions older than the snapshot's xmin are in the cells for
  * every later reader and are deleted; a reader with an older snapshot still
  * sees both the older state row and the deleted rows.  kpi.fold_state.purged
  * is the low-water mark that keeps the deletion from walking over the corpses
  * of earlier ones.
  *
- * At commit (PRE_COMMIT, after deferred triggers) every one of these locks is
- * only tried for.  If any is taken, the rows stay pending and the commit goes
- * on: no writer waits.  The fold runs in a subtransaction; whatever error it
- * meets is logged and undone, the rows stay pending, and the commit goes on.
- * The latest snapshot is right there even in REPEATABLE READ, since nothing in
- * the transaction reads any more.  Nothing is folded while a transaction is
- * being prepared (it could neither hold the lock for days nor know its own
- * outcome), nor in SERIALIZABLE, where it would create conflicts between
- * transactions that have none.
+ * At commit (PRE_COMMIT, after deferred triggers), where a fold is due
+ * (fold_due.c), every one of these locks is only tried for.  If any is taken,
+ * the rows stay pending and the commit goes on: no writer waits.  The fold runs
+ * in a subtransaction; whatever error it meets is logged and undone, the rows
+ * stay pending, and the commit goes on.  The latest snapshot is right there even
+ * in REPEATABLE READ, since nothing in the transaction reads any more.  Nothing
+ * is folded while a transaction is being prepared (it could neither hold the
+ * lock for days nor know its own outcome), nor in SERIALIZABLE, where it would
+ * create conflicts between transactions that have none.
  *
  * kpi.fold() waits for the locks.  In REPEATABLE READ and SERIALIZABLE it uses
  * the transaction's snapshot, since the transaction may go on reading, and
@@ -50,13 +50,14 @@
 #include "cascade.h"
 #include "fmgr.h"
 #include "fold.h"
+#include "fold_cells.h"
+#include "fold_due.h"
 #include "funcapi.h"
 #include "lib/qunique.h"
 #include "miscadmin.h"
 #include "notify.h"
 #include "settings.h"
 #include "storage/lmgr.h"
-#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -66,137 +67,6 @@
 PG_FUNCTION_INFO_V1(kpi_fold);
 PG_FUNCTION_INFO_V1(kpi_fold_part);
 PG_FUNCTION_INFO_V1(kpi_refold);
-
-/* rows captured in this transaction, and since this session last folded or looked */
-static int64 captured_now = 0;
-static int64 captured_since = 0;
-static bool has_looked = false;
-/* since this session last looked whether too much is pending */
-static int64 captured_then = 0;
-static TimestampTz looked_at = 0;
-static int64 look_every = 0;
-/* no fold before that time: ten times the last fold's duration after it */
-static TimestampTz not_before = 0;
-
-/* ------------------------------------------------------------------------
- * Writing what a cascade found
- * ------------------------------------------------------------------------ */
-
-typedef struct CellWriter
-{
-	KpiStore   *store;
-	KpiGraph   *graph;
-	KpiStatusLog statuses;
-	int64		written;
-	HTAB	   *stored;			/* complete cascades: the cells in the table */
-} CellWriter;
-
-typedef struct StoredCell
-{
-	struct
-	{
-		int64		kpi_id;
-		int64		period;
-	}			key;
-	KpiCell		cell;
-	bool		wanted;
-} StoredCell;
-
-static void
-write_change(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *old, const KpiCell *now)
-{
-	CellWriter *writer = context;
-
-	if (writer->stored != NULL)
-	{
-		StoredCell	key = {{kpi_id, period}};
-		StoredCell *stored = hash_search(writer->stored, &key.key, HASH_FIND, NULL);
-
-		if (stored != NULL)
-		{
-			stored->wanted = true;
-			if (kpi_cell_equal(&stored->cell, now))
-				return;
-			old = &stored->cell;
-		}
-	}
-	kpi_store_note_status(&writer->statuses, kpi_id, period, old, now);
-	kpi_store_write_cell(writer->store, kpi_id, period, old, now);
-	writer->written++;
-}
-
-static void
-delete_cell(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *cell)
-{
-	CellWriter *writer = context;
-
-	/* that a KPI is gone is no change of its status */
-	if (kpi_graph_find(writer->graph, kpi_id) >= 0)
-		kpi_store_note_status(&writer->statuses, kpi_id, period, cell, NULL);
-	kpi_store_write_cell(writer->store, kpi_id, period, cell, NULL);
-	writer->written++;
-}
-
-static void
-note_stored(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *cell)
-{
-	CellWriter *writer = context;
-	StoredCell	key = {{kpi_id, period}};
-	StoredCell *stored = hash_search(writer->stored, &key.key, HASH_ENTER, NULL);
-
-	stored->cell = *cell;
-	stored->wanted = false;
-}
-
-/* everything was computed anew: compare with what is there */
-static void
-write_all(KpiCascade *cascade, CellWriter *writer)
-{
-	HASHCTL		control = {0};
-	HASH_SEQ_STATUS status;
-	StoredCell *stored;
-
-	control.keysize = sizeof(((StoredCell *) NULL)->key);
-	control.entrysize = sizeof(StoredCell);
-	control.hcxt = CurrentMemoryContext;
-	writer->stored = hash_create("kpi_cascade stored cells", 1024, &control,
-								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	kpi_store_each_cell(writer->store, note_stored, writer);
-	kpi_cascade_each_change(cascade, write_change, writer);
-	hash_seq_init(&status, writer->stored);
-	while ((stored = hash_seq_search(&status)) != NULL)
-		if (!stored->wanted)
-			delete_cell(writer, stored->key.kpi_id, (KpiPeriod) stored->key.period, &stored->cell);
-}
-
-static int64
-write_cells(KpiStore *store, KpiCascade *cascade, int64 fold, TimestampTz begun)
-{
-	CellWriter	writer = {.store = store, .graph = kpi_store_graph(store)};
-	int64		last_change;
-	ListCell   *lc;
-
-	kpi_store_begin_statuses(&writer.statuses, store, fold, begun,
-							 kpi_cascade_is_complete(cascade));
-	if (kpi_cascade_is_complete(cascade))
-		write_all(cascade, &writer);
-	else
-	{
-		kpi_cascade_each_change(cascade, write_change, &writer);
-		foreach(lc, kpi_cascade_lost_kpis(cascade))
-			kpi_store_cells(store, *(int64 *) lfirst(lc), KPI_PERIOD_NONE, KPI_PERIOD_NONE,
-							delete_cell, &writer);
-	}
-	kpi_store_flush_cells(store);
-	last_change = kpi_store_end_statuses(&writer.statuses);
-	if (last_change != 0)
-	{
-		kpi_notify_changed(last_change);
-		/* see store_status.c */
-		ForceSyncCommit();
-	}
-	return writer.written;
-}
 
 /* ------------------------------------------------------------------------
  * The fold
@@ -235,6 +105,17 @@ remember_snapshot(KpiFoldState *state, Snapshot snapshot, uint64 cut)
 	/* while a transaction is being prepared it is there twice, and its rows would count twice */
 	state->n_in_progress = qunique(state->in_progress, state->n_in_progress, sizeof(uint64),
 								   compare_xids);
+}
+
+/* what is in the cells now */
+static void
+advance_cursor(KpiFoldState *state, Snapshot snapshot, const KpiPendingPart *part, uint64 own)
+{
+	bool		again = state->exists && state->own == own;
+
+	state->upto = again ? Max(part->own_upto, state->upto) : part->own_upto;
+	state->own = own;
+	remember_snapshot(state, snapshot, part->cut);
 }
 
 /*
@@ -346,7 +227,7 @@ fold_under(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 		measure_rate(&state, begun);
 		kpi_store_count_era(store, &state);
 		kpi_store_set_generations(store, state.former_generation, state.generation);
-		state.cells_written += write_cells(store, cascade, state.folds + 1, begun);
+		state.cells_written += kpi_fold_write_cells(store, cascade, state.folds + 1, begun);
 		kpi_store_leave_generation(store, &state);
 		state.cells_evaluated += kpi_cascade_evaluated(cascade);
 		state.folds++;
@@ -360,11 +241,7 @@ fold_under(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 			everything.since = DATEVAL_NOBEGIN;
 			kpi_store_append(&everything, 1);
 		}
-		if (state.exists && state.own == own)
-			part.own_upto = Max(part.own_upto, state.upto);
-		state.own = own;
-		state.upto = part.own_upto;
-		remember_snapshot(&state, snapshot, part.cut);
+		advance_cursor(&state, snapshot, &part, own);
 		kpi_store_purge(store, state.purged, state.xmin);
 		state.purged = Max(state.purged, state.xmin);
 		kpi_store_compact_versions(store);
@@ -372,14 +249,13 @@ fold_under(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 		state.took = Max(GetCurrentTimestamp() - begun, 0);
 		kpi_store_write_state(store, &state);
 		CommandCounterIncrement();
-		not_before = begun + 11 * state.took;
+		kpi_fold_not_before(begun + 11 * state.took);
 	}
 	*more = part.cut != 0;
 	kpi_store_close(store);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
-	captured_since = 0;
-	has_looked = true;
+	kpi_fold_note_folded();
 	return rows;
 }
 
@@ -490,100 +366,6 @@ kpi_refold(PG_FUNCTION_ARGS)
  * At commit
  * ------------------------------------------------------------------------ */
 
-void
-kpi_fold_note_captured(int64 rows)
-{
-	captured_now += rows;
-	captured_since += rows;
-	captured_then += rows;
-}
-
-/*
- * What a commit can tell without a look at any table: may a fold be due?  And
- * may too much be pending?
- */
-static bool
-may_be_due(void)
-{
-	return kpi_fold_mode == KPI_FOLD_COMMIT &&
-		(!has_looked ||
-		 (captured_since >= kpi_fold_after && GetCurrentTimestamp() >= not_before));
-}
-
-static bool
-may_be_too_much(void)
-{
-	return kpi_max_pending > 0 &&
-		(captured_then > kpi_max_pending / 16 ||
-		 GetCurrentStatementStartTimestamp() - looked_at >= look_every);
-}
-
-/* is enough pending, and the last fold long enough ago? */
-static bool
-is_due(void)
-{
-	Snapshot	snapshot;
-	KpiStore   *store;
-	KpiFoldState state;
-	int64		oldest;
-
-	if (!may_be_due())
-		return false;
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	PushActiveSnapshot(snapshot);
-	store = kpi_store_open(snapshot);
-	kpi_store_read_state(store, &state);
-	if (!has_looked)
-	{
-		/* a new session cannot know how much others have left */
-		captured_since = kpi_store_count_pending(store, &state, Max(kpi_fold_after, 1), &oldest);
-		has_looked = true;
-	}
-	not_before = state.exists ? state.folded_at + 11 * state.took : 0;
-	kpi_store_close(store);
-	PopActiveSnapshot();
-	UnregisterSnapshot(snapshot);
-	return captured_since >= kpi_fold_after && GetCurrentTimestamp() >= not_before;
-}
-
-/*
- * Back-pressure: is more pending than should ever be, whoever is to fold it?
- * Looked at when this session alone has captured a sixteenth of that since it
- * last looked, and at its first commit, and then so often that all sessions of
- * the database together look once a second; the size of the table tells in most
- * cases that it cannot be.  If somebody is folding right now, the rows are being
- * drained.
- */
-static bool
-is_too_much(void)
-{
-	Snapshot	snapshot;
-	KpiStore   *store;
-	int64		n = 0;
-
-	captured_then = 0;
-	looked_at = GetCurrentStatementStartTimestamp();
-	look_every = INT64CONST(1000000) * Max(CountDBBackends(MyDatabaseId), 1);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	PushActiveSnapshot(snapshot);
-	store = kpi_store_open(snapshot);
-	if (kpi_store_pending_bound(store) > kpi_max_pending)
-	{
-		KpiFoldState state;
-
-		kpi_store_read_state(store, &state);
-		n = kpi_store_estimate_pending(store, &state, (int64) kpi_max_pending + 1);
-	}
-	kpi_store_close(store);
-	PopActiveSnapshot();
-	UnregisterSnapshot(snapshot);
-	if (n <= kpi_max_pending)
-		return false;
-	/* and look again at the next commit */
-	looked_at = 0;
-	return true;
-}
-
 static void
 fold_at_commit(void)
 {
@@ -598,10 +380,10 @@ fold_at_commit(void)
 		XactReadOnly = false;
 		if (kpi_store_installed())
 		{
-			bool		too_much = may_be_too_much() && is_too_much();
+			bool		too_much;
 			bool		more;
 
-			if ((too_much || is_due()) && try_locks())
+			if (kpi_fold_is_due(&too_much) && try_locks())
 			{
 				if (too_much)
 					ereport(LOG,
@@ -626,7 +408,7 @@ fold_at_commit(void)
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
 		/* do not come back at every commit if it goes on like this */
-		not_before = GetCurrentTimestamp() + INT64CONST(1000000);
+		kpi_fold_not_before(GetCurrentTimestamp() + INT64CONST(1000000));
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("could not fold pending changes: %s", error->message),
@@ -643,15 +425,14 @@ at_transaction_event(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			if (captured_now > 0 && XactIsoLevel != XACT_SERIALIZABLE &&
-				(may_be_due() || may_be_too_much()))
+			if (XactIsoLevel != XACT_SERIALIZABLE && kpi_fold_may_be_due())
 				fold_at_commit();
 			kpi_notify_send();
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			captured_now = 0;
+			kpi_fold_forget_captured();
 			kpi_notify_forget();
 			break;
 		default:

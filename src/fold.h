@@ -7,8 +7,6 @@
 
 #include "postgres.h"
 
-/* called by capture for each statement: the transaction may have to fold when it commits */
-extern void kpi_fold_note_captured(int64 rows);
 /*
  * Folds pending changes in the current transaction, at most about limit rows
  * (0: all), without waiting for any lock.  Returns how many rows it folded, or
