@@ -70,6 +70,12 @@ SELECT pg_temp.appears(format($$DELETE FROM kpi.target WHERE kpi_id = kpi.kpi_id
                        $$DELETE FROM kpi.target WHERE value = 700; SELECT kpi.set_target('co.a.x', 'revenue', current_setting('kpi_test.running'), 60)$$, 'a target of the year is one');
 SELECT pg_temp.appears($$UPDATE kpi.kpi SET owner = NULL WHERE unit_id IN (kpi.unit_id('co.a'), kpi.unit_id('co.b'))$$, '{info no_owner co.a revenue - -,warning no_owner co.b revenue - -}',
                        $$UPDATE kpi.kpi SET owner = 'olga'$$, 'no owner: worse where the unit has none either');
+SELECT pg_temp.appears($$UPDATE kpi.kpi SET owner = '' WHERE unit_id IN (kpi.unit_id('co.a'), kpi.unit_id('co.b')); UPDATE kpi.unit SET owner = '' WHERE path = 'co.b'$$,
+                       '{info no_owner co.a revenue - -,warning no_owner co.b revenue - -}',
+                       $$UPDATE kpi.kpi SET owner = 'olga'; UPDATE kpi.unit SET owner = NULL WHERE path = 'co.b'$$, 'an empty name is nobody');
+UPDATE kpi.kpi SET owner = '' WHERE unit_id = kpi.unit_id('co.a');
+SELECT results_eq('SELECT owner, sentence FROM kpi.alignment', $$VALUES ('anna', 'Nobody answers for the KPI; anna answers for its unit.')$$, 'and the unit''s is shown in its place');
+UPDATE kpi.kpi SET owner = 'olga';
 SELECT pg_temp.appears($$DELETE FROM kpi.fact WHERE value = 40$$, '{warning no_data co.a revenue closed -,warning no_data co.a.x revenue closed -}',
                        $$INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('co.a.x', 'revenue', current_setting('kpi_test.closed'), 40)$$, 'no data in the last closed period, there and above');
 SELECT pg_temp.appears($$DELETE FROM kpi.fact WHERE value = 40; UPDATE kpi.kpi SET valid_from = kpi.first_day(current_setting('kpi_test.running')::kpi_period) WHERE unit_id IN (kpi.unit_id('co.a'), kpi.unit_id('co.a.x'))$$,

@@ -68,6 +68,23 @@ SELECT throws_ok($$INSERT INTO kpi.benchmark (measure_id, source, value, percent
 SELECT throws_ok($$INSERT INTO kpi.benchmark (measure_id, source, value) SELECT measure_id, 'x', 'NaN' FROM kpi.measure LIMIT 1$$, '22003', 'value "NaN" of a benchmark is out of range');
 SELECT throws_ok($$INSERT INTO kpi.benchmark (measure_id, source, value) SELECT measure_id, 'Rule', 1 FROM kpi.benchmark$$, '23505', NULL, 'one value per measure, source, period and percentile');
 
+-- ---- where the year starts is said where a period does not fit: it is what one does not see
+CREATE FUNCTION pg_temp.detail(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+BEGIN
+    EXECUTE query;
+    RETURN 'no error';
+EXCEPTION WHEN invalid_parameter_value THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN detail;
+END $$;
+INSERT INTO kpi.measure (code, fiscal_start) VALUES ('april', 4);
+SELECT kpi.deploy('april', 'acme') IS NOT NULL AS deployed \gset
+SELECT is(pg_temp.detail(format('SELECT * FROM kpi.%s', f)), format('The measure''s grain is month, with the year starting in month %s.', month), f)
+  FROM (VALUES ($$suggest_target('acme.a', 'april', '2026')$$, 4), ($$cascade_target('acme', 'april', '2026', 12)$$, 4), ($$rollup_targets('acme', 'april', '2026')$$, 4),
+               ($$suggest_target('acme.a', 'revenue', 'FY2026/04')$$, 1)) AS t (f, month);
+
 -- ---- other grains, typed form, errors
 SELECT is((SELECT s FROM kpi.suggest_target('acme.a', 'sprint', '2026-W34') s)::text, '(,"2026-W34 has no same period last year")', 'weeks have no year before');
 SELECT is((SELECT s FROM kpi.suggest_target('acme.a', 'day', '2028-02-29') s)::text, '(,"2028-02-29 has no same period last year")', 'nor has a leap day');

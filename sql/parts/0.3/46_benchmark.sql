@@ -86,6 +86,7 @@ BEGIN
     IF NOT kpi.is_target_period(period, rules.grain, rules.fiscal_start) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('target period "%s" for unit "%s" does not fit measure "%s"', period, rules.unit, rules.measure),
+            DETAIL = format('The measure''s grain is %s, with the year starting in month %s.', rules.grain, rules.fiscal_start),
             HINT = kpi.target_period_hint(rules.grain);
     END IF;
 

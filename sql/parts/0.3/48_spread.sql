@@ -300,6 +300,7 @@ BEGIN
     ELSIF NOT kpi.is_target_period(whole, rules.grain, rules.fiscal_start) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('target period "%s" for unit "%s" does not fit measure "%s"', whole, rules.unit, rules.measure),
+            DETAIL = format('The measure''s grain is %s, with the year starting in month %s.', rules.grain, rules.fiscal_start),
             HINT = kpi.target_period_hint(rules.grain);
     ELSIF by_units NOT IN ('equal', 'weight', 'history', 'current', 'same', 'pattern') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -891,6 +892,7 @@ BEGIN
     ELSIF NOT kpi.is_target_period(whole, rules.grain, rules.fiscal_start) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('target period "%s" for unit "%s" does not fit measure "%s"', whole, rules.unit, rules.measure),
+            DETAIL = format('The measure''s grain is %s, with the year starting in month %s.', rules.grain, rules.fiscal_start),
             HINT = kpi.target_period_hint(rules.grain);
     ELSIF rules.rollup = 'none' OR NOT rules.rolls_up THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',

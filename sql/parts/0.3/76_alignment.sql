@@ -114,9 +114,9 @@ BEGIN
      WHERE k.kpi_id = ANY (alive) AND NOT k.kpi_id = ANY (sighted);
 
     RETURN QUERY
-    SELECT CASE WHEN u.owner IS NULL THEN 'warning' ELSE 'info' END, 'no_owner', k.unit_id, k.kpi_id, k.objective_id,
+    SELECT CASE WHEN coalesce(u.owner, '') = '' THEN 'warning' ELSE 'info' END, 'no_owner', k.unit_id, k.kpi_id, k.objective_id,
            NULL::@extschema@.kpi_period, NULL::numeric,
-           CASE WHEN u.owner IS NULL THEN 'Nobody answers for the KPI, and nobody for its unit.'
+           CASE WHEN coalesce(u.owner, '') = '' THEN 'Nobody answers for the KPI, and nobody for its unit.'
                 ELSE format('Nobody answers for the KPI; %s answers for its unit.', u.owner) END,
            NULL::bigint
       FROM kpi.kpi k
@@ -310,7 +310,7 @@ SELECT f.severity,
        f.amount,
        f.sentence,
        o.code AS objective,
-       coalesce(k.owner, u.owner, o.owner) AS owner,
+       coalesce(nullif(k.owner, ''), nullif(u.owner, ''), nullif(o.owner, '')) AS owner,
        f.unit_id,
        f.kpi_id
   FROM kpi.alignment_findings((SELECT v.key FROM kpi.view_key v)) f
