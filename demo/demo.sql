@@ -282,7 +282,8 @@ FROM (VALUES ('RET',  'cost', 980000), ('CLD', 'cost', 740000), ('acme', 'cost',
      kpi.generate_series('2026-01', '2026-12') AS p;
 
 -- Quarters and years of a ratio do not follow from its months where its
--- denominator is a stock: these have targets of their own.
+-- denominator is a stock: these have targets of their own.  That of the year is
+-- one for its end: until then 2026 is behind it, and the quarters tell.
 SELECT count(kpi.set_target(t.unit, 'revenue_per_head', t.period, t.value))
 FROM (VALUES ('acme', '2026', 160000), ('RET', '2026', 270000), ('CLD', '2026', 150000),
              ('acme', '2026-Q1', 40000), ('acme', '2026-Q2', 40000), ('acme', '2026-Q3', 40000), ('acme', '2026-Q4', 40000),
