@@ -53,6 +53,7 @@ PG_FUNCTION_INFO_V1(kpi_dirty_figure);
 PG_FUNCTION_INFO_V1(kpi_dirty_of);
 PG_FUNCTION_INFO_V1(kpi_dirty_status);
 PG_FUNCTION_INFO_V1(kpi_dirty_tally);
+PG_FUNCTION_INFO_V1(kpi_is_any_dirty);
 PG_FUNCTION_INFO_V1(kpi_is_dirty);
 PG_FUNCTION_INFO_V1(kpi_hot_generation);
 
@@ -520,6 +521,14 @@ kpi_is_dirty(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(true);
 	PG_RETURN_BOOL(map.cascade != NULL &&
 				   kpi_cascade_lists(map.cascade, kpi_id, PG_GETARG_KPI_PERIOD(1)));
+}
+
+/* kpi.is_any_dirty(): is there a cell that pending changes may have changed? */
+Datum
+kpi_is_any_dirty(PG_FUNCTION_ARGS)
+{
+	ensure_map();
+	PG_RETURN_BOOL(map.complete || map.cascade != NULL);
 }
 
 static const KpiCell *

@@ -5,7 +5,7 @@
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS kpi_cascade;
-SELECT plan(34);
+SELECT plan(36);
 SELECT kpi.version() IS NOT NULL AS loaded;
 SET LOCAL kpi_cascade.fold_mode = manual;
 SET LOCAL kpi_cascade.max_pending = 0;
@@ -33,7 +33,9 @@ CREATE FUNCTION pg_temp.add(measure text, unit bigint, period kpi_period, value 
 
 -- March before: c 3, b = d 3 + e 3, of which half: 3 + 3 = 6
 SELECT is(pg_temp.actual('dm_sum', '2025-03'), 6::numeric, 'nothing pending');
+SELECT is(kpi.is_any_dirty(), false, 'so that views look for nothing');
 SELECT lives_ok($$SELECT pg_temp.add('dm_sum', 9004, '2025-03', 5), pg_temp.add('dm_sum', 9003, '2025-03', 0.25)$$);
+SELECT is(kpi.is_any_dirty(), true, 'and now they do');
 SELECT is(pg_temp.actual('dm_sum', '2025-03'), 8.75::numeric, 'half of 5, and 0.25, are added');
 SELECT is(pg_temp.actual('dm_sum', '2025-03', 9002), 11::numeric, 'between, 5 is added');
 SELECT is(pg_temp.actual('dm_sum', '2025-03', 9004), 8::numeric, 'so at the team');

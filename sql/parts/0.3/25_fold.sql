@@ -75,6 +75,11 @@ CREATE FUNCTION kpi.dirty_cells(view_key uuid, OUT kpi_id bigint, OUT period @ex
     AS 'MODULE_PATHNAME', 'kpi_dirty_cells';
 COMMENT ON FUNCTION kpi.dirty_cells(uuid) IS 'Internal: which cells pending changes may have changed, each with the key shown. Error: 42501 without the key in kpi.view_key';
 
+CREATE FUNCTION kpi.is_any_dirty() RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 5
+    AS 'MODULE_PATHNAME', 'kpi_is_any_dirty';
+COMMENT ON FUNCTION kpi.is_any_dirty() IS 'Internal: is there any such cell? Where there is none, views that look up many KPIs need not ask for each';
+
 CREATE FUNCTION kpi.dirty_of(view_key uuid, kpi_id bigint) RETURNS SETOF kpi.cell
     LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 4
     AS 'MODULE_PATHNAME', 'kpi_dirty_of';

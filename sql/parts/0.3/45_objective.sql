@@ -427,40 +427,37 @@ SELECT g.objective_id,
        r.scored_kpis,
        r.sub_objectives,
        r.scored_sub_objectives
-  FROM (SELECT q.objective_id, q.code, q.unit_id, q.period,
-               array_agg(ROW(q.path, q.weights, q.score_sum, q.score_weight, q.coverage_sum, q.coverage_weight,
-                             q.status, q.kpis, q.scored_kpis)::kpi.objective_share ORDER BY q.path) AS shares
-          FROM (SELECT o.objective_id, o.code, o.unit_id, x.period, a.path, a.weights,
-                       sum(k.weight * x.score) AS score_sum,
-                       sum(k.weight) FILTER (WHERE x.score IS NOT NULL) AS score_weight,
-                       sum(k.weight * x.coverage) AS coverage_sum,
-                       sum(k.weight) AS coverage_weight,
-                       -- kpi.worst(), but in C
-                       coalesce(min(x.status) FILTER (WHERE x.status > 'no_target'), min(x.status)) AS status,
-                       count(*) AS kpis,
-                       count(x.score) AS scored_kpis
-                  FROM kpi.objective o
-                  JOIN kpi.objective_part a ON a.objective_id = o.objective_id
-                  JOIN kpi.kpi k ON k.objective_id = a.part_id
-                  JOIN (SELECT c.kpi_id, c.period, c.score, c.status, c.coverage, 0 AS source
-                          FROM kpi.cell c
-                         WHERE c.generation = 0
-                        UNION ALL
-                        -- as in kpi.attainment
-                        SELECT c.kpi_id, c.period, c.score, c.status, c.coverage, 0 AS source
-                          FROM kpi.cell c
-                         WHERE c.generation = kpi.hot_generation() AND c.generation <> 0 AND kpi.hot_generation() <> 0
-                        UNION ALL
-                        SELECT *
-                          FROM (SELECT d.kpi_id, d.period, d.score, d.status, d.coverage, 1 AS source
-                                  FROM kpi.dirty((SELECT v.key FROM kpi.view_key v)) d
-                                OFFSET 0) pending) x ON x.kpi_id = k.kpi_id
-                 WHERE (x.source = 1 OR NOT kpi.is_dirty(x.kpi_id, x.period))
-                   AND a.alive_from <= kpi.last_day(x.period) AND a.alive_to > kpi.last_day(x.period)
-                   AND CASE WHEN (SELECT kpi.row_security_applies())
-                            THEN o.unit_id IS NULL OR o.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id)) ELSE true END
-                 GROUP BY o.objective_id, o.code, o.unit_id, x.period, a.path, a.weights) q
-         GROUP BY q.objective_id, q.code, q.unit_id, q.period) g
+  FROM (SELECT o.objective_id, o.code, o.unit_id, s.period,
+               array_agg(ROW(a.path, a.weights, s.score_sum, s.score_weight, s.coverage_sum, s.coverage_weight,
+                             s.status, s.kpis, s.scored_kpis)::kpi.objective_share ORDER BY a.path) AS shares
+          FROM kpi.objective o
+          JOIN kpi.objective_part a ON a.objective_id = o.objective_id
+          -- named so that the planner, which knows how many there are, keeps what each
+          -- brings for the next one above it
+          JOIN kpi.objective n ON n.objective_id = a.part_id
+         CROSS JOIN LATERAL (
+            SELECT x.period,
+                   sum(k.weight * x.score) AS score_sum,
+                   sum(k.weight) FILTER (WHERE x.score IS NOT NULL) AS score_weight,
+                   sum(k.weight * x.coverage) AS coverage_sum,
+                   sum(k.weight) AS coverage_weight,
+                   -- kpi.worst(), but in C
+                   coalesce(min(x.status) FILTER (WHERE x.status > 'no_target'), min(x.status)) AS status,
+                   count(*) AS kpis,
+                   count(x.score) AS scored_kpis
+              FROM kpi.kpi k
+             -- one row each; grouped, so that cells are looked up by KPI, and by period where one is asked for
+             CROSS JOIN LATERAL (
+                SELECT c.period, min(c.score) AS score, min(c.status) AS status, min(c.coverage) AS coverage
+                  FROM kpi.counted_cell c
+                 WHERE c.kpi_id = k.kpi_id
+                 GROUP BY c.period) x
+             WHERE k.objective_id = n.objective_id
+             GROUP BY x.period) s
+         WHERE a.alive_from <= kpi.last_day(s.period) AND a.alive_to > kpi.last_day(s.period)
+           AND CASE WHEN (SELECT kpi.row_security_applies())
+                    THEN o.unit_id IS NULL OR o.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id)) ELSE true END
+         GROUP BY o.objective_id, o.code, o.unit_id, s.period) g
  CROSS JOIN LATERAL kpi.objective_result(g.shares) r
   JOIN kpi.objective o ON o.objective_id = g.objective_id
   LEFT JOIN kpi.objective_perspective p ON p.objective_id = g.objective_id

@@ -196,11 +196,12 @@ SELECT k.kpi_id, c.period, c.actual, c.target, c.score, c.status
   JOIN kpi.measure m ON m.measure_id = k.measure_id
  CROSS JOIN LATERAL (
     SELECT c.period, c.actual, c.target, c.score, c.status
-      FROM kpi.current_cell c
+      FROM kpi.counted_cell c
      WHERE c.kpi_id = k.kpi_id AND kpi.grain(c.period) = m.grain AND kpi.first_day(c.period) <= current_date
        AND (c.actual IS NOT NULL OR c.score IS NOT NULL)
      ORDER BY kpi.first_day(c.period) DESC
-     LIMIT 1) c;
+     LIMIT 1) c
+ WHERE CASE WHEN (SELECT kpi.row_security_applies()) THEN k.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id)) ELSE true END;
 COMMENT ON VIEW kpi.latest_figure IS 'Internal: how each KPI stands in the last of its base periods, up to the running one, in which something is known';
 COMMENT ON COLUMN kpi.latest_figure.kpi_id IS 'The KPI';
 COMMENT ON COLUMN kpi.latest_figure.period IS 'The period, of the measure''s grain';

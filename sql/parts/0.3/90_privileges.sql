@@ -58,7 +58,7 @@ END
 $$;
 
 -- What the views are made of, as in 0.2: callable by whoever may read a view.
-GRANT EXECUTE ON FUNCTION kpi.hot_generation(), kpi.dirty_cells(uuid), kpi.dirty_of(uuid, bigint),
+GRANT EXECUTE ON FUNCTION kpi.hot_generation(), kpi.is_any_dirty(), kpi.dirty_cells(uuid), kpi.dirty_of(uuid, bigint),
                           kpi.dirty_exists(uuid, bigint, @extschema@.kpi_period, bigint[]),
                           kpi.dirty_figure(uuid, bigint, @extschema@.kpi_period, integer),
                           kpi.dirty_status(uuid, bigint, @extschema@.kpi_period),
