@@ -295,6 +295,15 @@ SELECT lives_ok($$INSERT INTO kpi.fact (kpi_id, period, value) VALUES (kpi.kpi_i
                   UPDATE kpi.target SET value = 1;
                   INSERT INTO kpi.period_close (period) VALUES ('2024-06')$$, 'and a replica applies');
 ROLLBACK TO s;
+-- which shows, in the close that is in force: de had no cost in March, emea and acme the 1 of fr
+SET LOCAL session_replication_role = replica;
+INSERT INTO kpi.fact (kpi_id, period, value) VALUES (kpi.kpi_id('acme.emea.de', 'cost'), '2024-03', 7);
+RESET session_replication_role;
+SELECT results_eq($$SELECT unit::text, reported_actual, current_actual, reported_status::text, current_status::text, in_force
+                      FROM kpi.reported_difference WHERE closed_period = '2024-03' AND period = '2024-03' AND differs ORDER BY unit$$,
+    $$VALUES ('acme', 1::numeric, 8::numeric, 'no_target', 'no_target', true),
+             ('acme.emea', 1, 8, 'no_target', 'no_target', true), ('acme.emea.de', NULL, 7, NULL, 'no_target', true)$$, 'what came unchecked differs, reported or not');
+ROLLBACK TO s;
 -- a setting of ours is no way around
 SET LOCAL kpi_cascade.history_gives_way = on;
 SELECT throws_ok($$INSERT INTO kpi.fact (kpi_id, period, value) VALUES (kpi.kpi_id('acme.emea.de', 'revenue'), '2024-03', 1)$$, '55000', NULL,

@@ -342,7 +342,6 @@ COMMENT ON FUNCTION kpi.reopen_period(@extschema@.kpi_period, text, @extschema@.
 
 -- ---- reported and current figures ----
 
--- Cells that were not reported there can only be where a period was reopened.
 CREATE VIEW kpi.reported_difference AS
 SELECT x.period_close_id,
        x.closed_period,
@@ -388,14 +387,14 @@ SELECT x.period_close_id,
           JOIN kpi.reported r ON r.period_close_id = c.period_close_id
           LEFT JOIN kpi.attainment a ON a.kpi_id = r.kpi_id AND a.period OPERATOR(@extschema@.=) r.period
         UNION ALL
-        SELECT c.period_close_id, c.period, c.unit, c.closed_at, false,
+        -- cells that were not reported are there after a reopening, or where rows came unchecked
+        SELECT c.period_close_id, c.period, c.unit, c.closed_at, c.reopened_at IS NULL,
                a.kpi_id, a.unit_id, a.measure_id, a.unit, a.measure, a.period,
                NULL, a.actual, NULL, a.target, NULL, a.attainment, NULL, a.attainment_to_date,
                NULL, a.score, NULL, a.status, NULL, a.coverage, true
           FROM kpi.period_close c
           JOIN kpi.attainment a ON c.period OPERATOR(@extschema@.@>) a.period
-         WHERE c.reopened_at IS NOT NULL
-           AND NOT EXISTS (SELECT FROM kpi.reported r
+         WHERE NOT EXISTS (SELECT FROM kpi.reported r
                             WHERE r.period_close_id = c.period_close_id AND r.kpi_id = a.kpi_id AND r.period OPERATOR(@extschema@.=) a.period)
            AND (c.unit_id IS NULL
                 OR EXISTS (SELECT FROM kpi.unit_path p
@@ -407,7 +406,7 @@ SELECT x.period_close_id,
                     WHERE o.period_close_id = x.period_close_id)
    AND CASE WHEN (SELECT kpi.row_security_applies()) THEN x.unit_id IN (SELECT v.unit_id FROM kpi.visible_units() v (unit_id)) ELSE true END;
 COMMENT ON VIEW kpi.reported_difference IS
-'The figures as reported beside those of now: one row per close, KPI and period, of the latest close of each period and unit, in force or reopened. While it is in force nothing differs. A period inside two closed ones has a row with each: name the closed_period';
+'The figures as reported beside those of now: one row per close, KPI and period, of the latest close of each period and unit, in force or reopened. While it is in force nothing differs but what came unchecked, by replication or a restore. A period inside two closed ones has a row with each: name the closed_period';
 COMMENT ON COLUMN kpi.reported_difference.period_close_id IS 'The close, see kpi.period_close';
 COMMENT ON COLUMN kpi.reported_difference.closed_period IS 'The period that was closed';
 COMMENT ON COLUMN kpi.reported_difference.closed_unit IS 'The unit that it was closed for, as it was called then; null for the whole organisation';
