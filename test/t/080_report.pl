@@ -209,6 +209,21 @@ END
 		browse("file://$folder/acme.html", @{ $is_dark{$name} }, "--screenshot=$folder/report-$name.png");
 		cmp_ok(-s "$folder/report-$name.png" || 0, '>', 50000, "a picture, $name");
 	}
+	# on a phone, which headless windows are too wide for: in a frame
+	my $frame = sub { return '<!DOCTYPE html><body style="margin: 0"><iframe src="' . $_[0] . '" width="390" height="2400" style="border: 0"></iframe></body>' };
+	my $narrow = $page =~ s{</body>}{<script>
+const names = [...document.querySelectorAll('#cascade .row')].filter(e => e.offsetParent).map(e => e.firstElementChild.getBoundingClientRect().width);
+parent.postMessage({ rows: names.length, narrowest: Math.min(...names), wide: document.documentElement.scrollWidth > document.documentElement.clientWidth, width: innerWidth }, '*');
+</script></body>}r;
+	my $phone = browse(store('phone', $frame->(store('acme-narrow', $narrow)) . '<script>addEventListener("message", e => { document.body.innerHTML = "<pre>" + Object.values(e.data).join(" ") + "</pre>" })</script>'), '--dump-dom');
+	my ($rows, $narrowest, $wide, $width) = $phone =~ /<pre>(\d+) ([\d.]+) (\w+) (\d+)<\/pre>/;
+	is($width, 390, 'phone: as wide as one');
+	is($wide, 'false', 'phone: nothing is wider than the window');
+	cmp_ok($rows // 0, '>', 5, 'phone: the tree is seen');
+	cmp_ok($narrowest // 0, '>=', 200, 'phone: its names have room, however deep');
+	unlink map { "$folder/$_.html" } qw(phone acme-narrow);
+	browse(store('phone', $frame->("file://$folder/acme.html")), "--screenshot=$folder/report-phone.png");
+	unlink "$folder/phone.html";
 	browse("file://$folder/acme.html", '--no-pdf-header-footer', "--print-to-pdf=$folder/report.pdf");
 	like(slurp_file("$folder/report.pdf"), qr/^%PDF/, 'and on paper');
 

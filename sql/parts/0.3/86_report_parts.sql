@@ -245,6 +245,8 @@ footer { color: var(--soft); font-size: 12.5px; padding-top: 44px; padding-botto
   main, header, footer { padding-left: 18px; padding-right: 18px }
   .top { display: block } .result { text-align: left; margin-top: 20px }
   .row { grid-template-columns: minmax(0, 1fr) 104px 158px } .row > :nth-child(3), .row > :nth-child(4) { display: none } }
+@media screen and (max-width: 560px) {
+  .row { grid-template-columns: minmax(0, 1fr) auto } .row > :first-child { grid-column: 1 / -1 } .row > :nth-child(2) { padding-left: 18px } }
 @page { size: A4 landscape; margin: 12mm 13mm }
 @media print {
   body { font-size: 11px; line-height: 1.35 } small, .soft, thead th, .head, .key, .map .note, footer { font-size: 9.5px }

@@ -115,7 +115,7 @@ AS $$
     SELECT concat('<div class="wide"><svg class="map" viewBox="0 0 1180 ', (SELECT max(b.number) * 10 + (max(b.last) + 1) * (z.tall + z.gap) FROM banded b, size z GROUP BY z.tall, z.gap),
                   '" role="img" xmlns="http://www.w3.org/2000/svg"><title>Strategy map of ', kpi.report_text(the_path::text), ', ', of_period, ': ', (SELECT count(*) FROM kept), ' objectives</title>',
                   string_agg(d.text, '' ORDER BY d.part, d.sort), '</svg></div>',
-                  (SELECT concat('<p class="soft">', count(*), ' objectives further down are left out here: kpi.strategy_map draws all of them.</p>')
+                  (SELECT concat('<p class="soft">Left out here: ', count(*), ' further down; kpi.strategy_map draws all objectives.</p>')
                      FROM tree t WHERE t.id NOT IN (SELECT k.id FROM kept k) HAVING count(*) > 0))
       FROM drawn d
     HAVING count(*) > 0

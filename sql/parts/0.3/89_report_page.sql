@@ -18,7 +18,7 @@ AS $$
                       string_agg(concat('<tr class="finding"><th scope="row"><span dir="auto">', kpi.report_text(coalesce(f.unit::text, f.objective)), '</span>',
                                         '<small dir="auto">' || kpi.report_text(coalesce(f.measure, CASE WHEN f.unit IS NOT NULL THEN f.objective END)) || '</small>',
                                         '</th><td dir="auto">', kpi.report_text(f.sentence), '</td><td>', f.period, '</td><td dir="auto">', kpi.report_text(f.owner), '</td></tr>'), E'\n' ORDER BY f.n) FILTER (WHERE f.n <= 5),
-                      CASE WHEN count(*) > 5 THEN format('<tr><td colspan="4" class="soft">%s more are left out here; kpi.alignment has them.</td></tr>', count(*) - 5) END,
+                      CASE WHEN count(*) > 5 THEN format('<tr><td colspan="4" class="soft">Left out here: %s more; kpi.alignment has all.</td></tr>', count(*) - 5) END,
                       '</tbody>') AS html
           FROM found f
          GROUP BY f.severity_no, f.severity, f.code
@@ -60,7 +60,7 @@ BEGIN
                       string_agg(concat('<tr><th scope="row" dir="auto">', kpi.report_text(c.name), '</th><td dir="auto">', kpi.report_text(c.unit_name), '</td><td>', kpi.report_mark(c.old_status::text),
                                         '</td><td>', kpi.report_mark(c.status::text), '</td><td class="n">', kpi.report_figure(c.old_actual, c.unit_of_measure),
                                         '</td><td class="n">', kpi.report_figure(c.actual, c.unit_of_measure), '</td></tr>'), E'\n' ORDER BY c.n) FILTER (WHERE c.n <= 8),
-                      CASE WHEN count(*) > 8 THEN format('<tr><td colspan="6" class="soft">%s more are left out here, of units further down.</td></tr>', count(*) - 8) END, '</tbody>') AS html
+                      CASE WHEN count(*) > 8 THEN format('<tr><td colspan="6" class="soft">Left out here: %s more, of units further down.</td></tr>', count(*) - 8) END, '</tbody>') AS html
           FROM changed c
          GROUP BY c.is_better
     )
@@ -83,7 +83,7 @@ BEGIN
                       string_agg(concat('<tr><th scope="row" dir="auto">', kpi.report_text(coalesce(nullif(l.measure_name, ''), l.measure)), '</th><td dir="auto">', kpi.report_text(coalesce(nullif(l.unit_name, ''), kpi.label(l.unit, -1))),
                                         '</td><td>', kpi.report_mark(l.old_status::text), '</td><td>', kpi.report_mark(l.new_status::text), '</td><td>', to_char(l.changed_at, 'YYYY-MM-DD HH24:MI'), '</td></tr>'),
                                  E'\n' ORDER BY l.n) FILTER (WHERE l.n <= 8),
-                      '</tbody></table></div>', CASE WHEN count(*) > 8 THEN format('<p class="soft more">%s earlier ones are left out here (kpi.status_log has them).</p>', count(*) - 8) END)
+                      '</tbody></table></div>', CASE WHEN count(*) > 8 THEN format('<p class="soft more">Left out here: %s from before (kpi.status_log has all).</p>', count(*) - 8) END)
           FROM logged l
         HAVING count(*) > 0));
 END
@@ -111,7 +111,7 @@ AS $$
                                               '</td><td dir="auto">', coalesce(kpi.report_text(a.owner), 'nobody yet'), '</td><td>', coalesce(a.due_on::text, 'no date'), '</td><td>',
                                               CASE WHEN a.is_overdue THEN kpi.report_mark('off_track', 'overdue') ELSE kpi.report_mark(CASE a.state WHEN 'open' THEN 'no_target' ELSE 'on_track' END, kpi.report_word(a.state)) END,
                                               '</td></tr>'), E'\n' ORDER BY a.n) FILTER (WHERE a.n <= 40),
-                            '</tbody></table></div>', CASE WHEN count(*) > 40 THEN format('<p class="soft more">%s more are left out here (kpi.open_actions has them).</p>', count(*) - 40) END) END
+                            '</tbody></table></div>', CASE WHEN count(*) > 40 THEN format('<p class="soft more">Left out here: %s more (kpi.open_actions has all).</p>', count(*) - 40) END) END
       FROM open a
 $$;
 COMMENT ON FUNCTION kpi.report_actions(@extschema@.kpi_path) IS 'Internal to kpi.report_html(): what is still to be done about the KPIs and objectives of a unit and those beneath it';
@@ -133,7 +133,7 @@ AS $$
                             string_agg(concat('<tr><th scope="row"><b dir="auto">', kpi.report_text(s.name), '</b><small><span dir="auto">', kpi.report_text(s.unit::text), '</span> &#183; ', s.period, '</small></th><td dir="auto">', kpi.report_text(s.comment),
                                               '</td><td class="n">', kpi.report_percent(s.confidence), '</td><td class="n">', kpi.report_figure(s.forecast, s.unit_of_measure),
                                               '</td><td><span dir="auto">', coalesce(kpi.report_text(s.author), 'unknown'), '</span><small>', to_char(s.at, 'YYYY-MM-DD'), '</small></td></tr>'), E'\n' ORDER BY s.n) FILTER (WHERE s.n <= 12),
-                            '</tbody></table></div>', CASE WHEN count(*) > 12 THEN format('<p class="soft more">%s earlier ones are left out here (kpi.latest_check_in has them).</p>', count(*) - 12) END) END
+                            '</tbody></table></div>', CASE WHEN count(*) > 12 THEN format('<p class="soft more">Left out here: %s from before (kpi.latest_check_in has all).</p>', count(*) - 12) END) END
       FROM said s
 $$;
 COMMENT ON FUNCTION kpi.report_check_ins(@extschema@.kpi_path, @extschema@.kpi_period) IS 'Internal to kpi.report_html(): the last check-ins on KPIs of a unit and those beneath it, in a period that meets this one';
@@ -190,7 +190,7 @@ BEGIN
         '<nav aria-label="Sections"><a href="#scorecard">Scorecard</a><a href="#changes">Changes</a><a href="#cascade">Cascade</a><a href="#strategy">Strategy</a><a href="#findings">Findings</a><a href="#actions">Actions</a><a href="#checkins">Check-ins</a></nav>',
         E'</header>\n<main>\n<section id="scorecard"><h2>Scorecard</h2><p class="lead">The KPIs of the unit. Statuses and bars are of the target to date; the line in a bar is 100%. The dashed line beside the last twelve periods is their target.</p>\n',
         kpi.report_scorecard(the_unit, own, of_period),
-        E'</section>\n<section id="changes"><h2>What changed</h2><p class="lead">Statuses of the unit and those beneath it that are others than in the period before.</p>\n',
+        E'</section>\n<section id="changes"><h2>What changed</h2><p class="lead">KPIs of the unit and those beneath it whose status is another one than in the period before.</p>\n',
         kpi.report_changes(named.path, of_period),
         E'</section>\n<section id="cascade" class="page"><h2>Cascade</h2><p class="lead">What contributes to these KPIs, down to the teams. What is not on track is opened, and what leads to it.</p>\n',
         kpi.report_tree(own, of_period),
