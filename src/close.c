@@ -277,7 +277,9 @@ check_rows(Unchecked *rows, int n)
 	for (int i = 0; i < n; i++)
 		if (rows[i].row.kind == KPI_PENDING_PLACEMENT)
 			placements = lappend(placements, &rows[i].row);
-	kpi_reported_check(placements);
+	/* targets and rules of measures have no day to begin on */
+	kpi_reported_check(placements, rows[0].row.kind != KPI_PENDING_TARGET &&
+					   rows[0].row.kind != KPI_PENDING_MEASURE);
 	list_free(placements);
 }
 

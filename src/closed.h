@@ -38,8 +38,9 @@ extern void kpi_closed_check_facts(const KpiPending *rows, int n);
 /* reported.c: all other changes */
 /*
  * Refuses what is pending if it would change a closed cell.  placements: those
- * of the changes that are of units' places (KpiPending).
+ * of the changes that are of units' places (KpiPending).  is_dated: the changes
+ * could begin on another day, and the hint says so.
  */
-extern void kpi_reported_check(List *placements);
+extern void kpi_reported_check(List *placements, bool is_dated);
 
 #endif							/* KPI_CLOSED_H */

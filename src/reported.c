@@ -304,7 +304,7 @@ compare_places(Check *check, const KpiPending *row)
 }
 
 static void
-refuse_difference(Check *check)
+refuse_difference(Check *check, bool is_dated)
 {
 	const Difference *first = &check->first;
 
@@ -318,11 +318,12 @@ refuse_difference(Check *check)
 			 check->differences == 1 ? errdetail_internal("%s", first->what) :
 			 errdetail("%s In all " INT64_FORMAT " closed cells would change.", first->what,
 					   check->differences),
-			 errhint("%s", kpi_closed_hint(&check->view, first->close))));
+			 errhint("%s%s", is_dated ? "Let the change begin after what is closed, by valid_from, valid_to or effective date. " : "",
+					 kpi_closed_hint(&check->view, first->close))));
 }
 
 void
-kpi_reported_check(List *placements)
+kpi_reported_check(List *placements, bool is_dated)
 {
 	Check		check = {0};
 	ListCell   *lc;
@@ -335,7 +336,7 @@ kpi_reported_check(List *placements)
 		foreach(lc, placements)
 			compare_places(&check, lfirst(lc));
 		if (check.differences > 0)
-			refuse_difference(&check);
+			refuse_difference(&check, is_dated);
 	}
 	kpi_closed_end(&check.view);
 }

@@ -222,12 +222,15 @@ SELECT throws_ok($$SELECT kpi.reopen_period('2024-05', 'x', 'acme.apac')$$, '550
 SELECT lives_ok($$SELECT kpi.reopen_period('2024-05', 'all of it')$$, 'all is open again');
 SELECT pg_temp.closed($$SELECT kpi.record_fact('acme.emea.de', 'revenue', '2024-05', 1)$$, pg_temp.cell('acme.emea.de', 'revenue', '2024-05'),
     'Facts of a closed period stay as they are.', 'but for emea');
+SELECT pg_temp.closed($$SELECT kpi.reopen_period('2024-05', 'x', 'acme.emea.fr')$$, 'period "2024-05" of unit "acme.emea.fr" is not closed',
+    'Period "2024-05" of unit "acme.emea" is.', 'the close named is the one that holds, oceania is not concerned');
 SELECT lives_ok($$SELECT kpi.reopen_period('2024-05'::kpi_period, 'and emea', 'acme.emea'::kpi_path)$$, 'until that is opened');
 SELECT pg_temp.passes($$SELECT kpi.record_fact('acme.emea.de', 'revenue', '2024-05', 1)$$, 'then it is open');
 
 -- ---------------------------------------------------------------- opening again
 
 SELECT throws_ok($$SELECT kpi.reopen_period('2024-03', ' ')$$, '22023', NULL, 'a reason is needed');
+SELECT throws_ok($$SELECT kpi.reopen_period('2024-03', E'\n\t')$$, '22023', NULL, 'with words');
 SELECT throws_ok($$SELECT kpi.reopen_period('2024-03', NULL)$$, '22023', NULL, 'in any case');
 SELECT throws_ok($$SELECT kpi.reopen_period('2024-02', 'x')$$, '55000', 'period "2024-02" is not closed', 'what is open is not opened');
 SELECT throws_ok($$SELECT kpi.reopen_period('2024-03-05', 'x')$$, '55000', 'period "2024-03-05" is not closed', 'nor a part of what is closed');

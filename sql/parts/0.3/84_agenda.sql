@@ -263,6 +263,11 @@ AS $$
 DECLARE
     asked record;
 BEGIN
+    IF review_agenda.period IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'no period is given to review',
+            HINT = 'Give the period that is looked at, such as 2026-03 or 2026-Q1.';
+    END IF;
     SELECT e.unit_id, e.of_period INTO asked FROM kpi.explained_kpi(review_agenda.unit::text, NULL, review_agenda.period::text, %L) e;
     RETURN QUERY SELECT r.* FROM kpi.agenda_rows(asked.unit_id, asked.of_period, review_agenda.min_confidence) r;
 END

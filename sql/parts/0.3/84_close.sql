@@ -285,7 +285,7 @@ DECLARE
     other record;
     the_id bigint;
 BEGIN
-    IF coalesce(btrim(reopen_close.reason), '') = '' THEN
+    IF reopen_close.reason IS NULL OR reopen_close.reason !~ '\S' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('reason to reopen %s must not be empty', words),
             HINT = 'Say why: it is kept in kpi.period_close.';
@@ -302,7 +302,7 @@ BEGIN
       FROM kpi.period_close c
      WHERE c.reopened_at IS NULL
        AND (c.period OPERATOR(@extschema@.@>) reopen_close.period OR c.period OPERATOR(@extschema@.=) reopen_close.period)
-     ORDER BY c.period_close_id DESC LIMIT 1;
+     ORDER BY (c.period_close_id = kpi.close_over(reopen_close.period, reopen_close.unit_id)) IS TRUE DESC, c.period_close_id DESC LIMIT 1;
     RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
         MESSAGE = format('%s is not closed', words),
         DETAIL = CASE WHEN other.period IS NOT NULL
