@@ -186,6 +186,8 @@ UPDATE kpi.measure SET targets_count_from = 'final';
 UPDATE kpi.target SET state = 'proposed';
 SELECT is((SELECT count(new_value) FROM kpi.rollup_targets('deep.a', 'rate', '2026-01', dry_run => true)), 0::bigint, 'proposals are not final');
 SELECT is((SELECT string_agg(new_value::text, '') FROM kpi.rollup_targets('deep.a'::kpi_path, 'rate', '2026-01'::kpi_period, state => 'proposed')), '12.5', 'but add up to a proposal');
+UPDATE kpi.target SET state = 'final' WHERE kpi_id = kpi.kpi_id('deep.a.1', 'rate');
+SELECT is((SELECT format('%s: %s', coalesce(new_value::text, 'null'), basis) FROM kpi.rollup_targets('deep.a', 'rate', '2026-01')), 'null: target of unit "deep.a.2" is only proposed', 'one that does not count is named with its state');
 UPDATE kpi.measure SET targets_count_from = 'proposed';
 
 -- ---- random trees, locks and decimals

@@ -986,7 +986,9 @@ BEGIN
                 row.basis := 'locked';
             ELSIF first_missing IS NOT NULL THEN
                 row.new_value := NULL;
-                row.basis := format('no target of unit "%s"', node_path[first_missing]);
+                k := node_at[first_missing] + j;
+                row.basis := CASE WHEN old_value[k] IS NULL THEN format('no target of unit "%s"', node_path[first_missing])
+                                  ELSE format('target of unit "%s" is only %s', node_path[first_missing], old_state[k]) END;
             ELSIF rules.rollup IN ('sum', 'count') THEN
                 row.new_value := trim_scale(round(total, 20));
                 row.basis := format('sum of %s', seen);
