@@ -141,6 +141,33 @@ kpi_store_table(KpiStore *store, KpiTable table)
 	return store->tables[table];
 }
 
+/*
+ * We fill indexes with columns only: one with an expression would need an
+ * executor, one with a predicate would get rows that do not belong there.
+ */
+static void
+check_index(Relation index, const IndexInfo *info)
+{
+	if (info->ii_Expressions != NIL || info->ii_Predicate != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s.%s\" has an expression or a predicate",
+						get_namespace_name(RelationGetNamespace(index)),
+						RelationGetRelationName(index)),
+				 errdetail("A table that is written by folds can have indexes on columns only."),
+				 errhint("Drop the index.")));
+}
+
+void *
+kpi_store_open_indexes(Relation relation)
+{
+	CatalogIndexState indexes = CatalogOpenIndexes(relation);
+
+	for (int i = 0; i < indexes->ri_NumIndices; i++)
+		check_index(indexes->ri_IndexRelationDescs[i], indexes->ri_IndexRelationInfo[i]);
+	return indexes;
+}
+
 /* the same, for writing */
 Relation
 kpi_store_table_for_writing(KpiStore *store, KpiTable table)
@@ -152,7 +179,7 @@ kpi_store_table_for_writing(KpiStore *store, KpiTable table)
 		MemoryContext old = MemoryContextSwitchTo(store->context);
 
 		LockRelationOid(RelationGetRelid(relation), RowExclusiveLock);
-		store->indexes[table] = CatalogOpenIndexes(relation);
+		store->indexes[table] = kpi_store_open_indexes(relation);
 		MemoryContextSwitchTo(old);
 	}
 	return relation;
@@ -321,7 +348,7 @@ kpi_store_scan(KpiStore *store, KpiTable table, KpiRowVisitor each, void *contex
 
 /*
  * Inserts tuples many at a time, and frees them.  indexes is what
- * CatalogOpenIndexes gave; none of our indexes has expressions or predicates.
+ * kpi_store_open_indexes gave.
  */
 void
 kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n)
@@ -352,6 +379,9 @@ kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n)
 			Datum		values[INDEX_MAX_KEYS];
 			bool		nulls[INDEX_MAX_KEYS];
 
+			/* one that is only just being made concurrently */
+			if (!info->ri_IndexRelationInfo[index]->ii_ReadyForInserts)
+				continue;
 			for (int i = 0; i < batch; i++)
 			{
 				FormIndexDatum(info->ri_IndexRelationInfo[index], slots[i], NULL, values, nulls);
@@ -370,7 +400,6 @@ kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n)
 
 /*
  * Inserts one tuple, of these values, into a table whose indexes are not open.
- * As above, no index of ours has expressions or predicates.
  */
 void
 kpi_store_insert_one(Relation relation, HeapTuple tuple, const Datum *values, const bool *nulls)
@@ -386,14 +415,16 @@ kpi_store_insert_one(Relation relation, HeapTuple tuple, const Datum *values, co
 		Datum		keys[INDEX_MAX_KEYS];
 		bool		null_keys[INDEX_MAX_KEYS];
 
+		check_index(index, info);
 		for (int i = 0; i < info->ii_NumIndexAttrs; i++)
 		{
 			keys[i] = values[info->ii_IndexAttrNumbers[i] - 1];
 			null_keys[i] = nulls[info->ii_IndexAttrNumbers[i] - 1];
 		}
-		index_insert(index, keys, null_keys, &tuple->t_self, relation,
-					 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-					 false, info);
+		if (info->ii_ReadyForInserts)
+			index_insert(index, keys, null_keys, &tuple->t_self, relation,
+						 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+						 false, info);
 		index_close(index, NoLock);
 	}
 	list_free(indexes);

@@ -351,6 +351,8 @@ extern uint64 kpi_store_full_xid(TransactionId xid);
 extern Relation kpi_store_table(KpiStore *store, KpiTable table);
 extern Relation kpi_store_table_for_writing(KpiStore *store, KpiTable table);
 extern void *kpi_store_indexes(KpiStore *store, KpiTable table);
+/* what CatalogOpenIndexes gives; refuses indexes that the store cannot fill */
+extern void *kpi_store_open_indexes(Relation relation);
 extern void kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n);
 extern void kpi_store_insert_one(Relation relation, HeapTuple tuple, const Datum *values,
 								 const bool *nulls);

@@ -518,7 +518,7 @@ kpi_store_append(const KpiPending *rows, int n)
 {
 	static int64 seq = 0;		/* never repeats within a transaction */
 	Relation	relation = table_open(kpi_store_relation("pending"), RowExclusiveLock);
-	CatalogIndexState indexes = n == 1 ? NULL : CatalogOpenIndexes(relation);
+	CatalogIndexState indexes = n == 1 ? NULL : kpi_store_open_indexes(relation);
 	Datum		xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
 	HeapTuple	tuples[APPEND_TUPLES];
 	int			formed = 0;
