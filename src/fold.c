@@ -41,11 +41,17 @@
  * the transaction's snapshot, since the transaction may go on reading, and
  * fails with a serialization failure if somebody has folded since.
  *
+ * Called in the middle of a statement that changes facts (by its RETURNING, or
+ * a trigger), it may see rows of which capture has not been told yet.  Where it
+ * looks at facts again it counts them, and capture will append them as well: so
+ * whatever it has looked at is to be looked at once more.
+ *
  * What a crash leaves: cells, state and pending rows are ordinary rows of one
  * transaction; either all of a fold is there or nothing.
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "cascade.h"
 #include "fmgr.h"
@@ -119,9 +125,9 @@ advance_cursor(KpiFoldState *state, Snapshot snapshot, const KpiPendingPart *par
 }
 
 /*
- * Facts looked at again are those of the whole snapshot, changes from the cut
- * on included, which are still pending: the next fold must look again too,
- * rather than add them once more.
+ * Facts looked at again are those of the whole snapshot, changes included that
+ * are still pending (from the cut on), or will be (of a running statement): the
+ * next fold must look again too, rather than add them once more.
  */
 static void
 mark_again(void *context, int64 kpi_id, KpiPeriod period)
@@ -144,6 +150,13 @@ look_again_later(KpiCascade *cascade)
 	int			n = 0;
 	ListCell   *lc;
 
+	if (kpi_cascade_is_complete(cascade))
+	{
+		KpiPending	everything = {.kind = KPI_PENDING_EVERYTHING, .since = DATEVAL_NOBEGIN};
+
+		kpi_store_append(&everything, 1);
+		return;
+	}
 	kpi_cascade_each_reread(cascade, mark_again, &marks);
 	if (marks == NIL)
 		return;
@@ -188,6 +201,17 @@ check_state_is_current(const KpiFoldState *state)
 				 errhint("The transaction might succeed if retried.")));
 }
 
+/* is a statement of this session that reads or changes facts still running? */
+static bool
+facts_are_in_use(void)
+{
+	Relation	facts = table_open(kpi_store_relation("fact"), NoLock);
+	bool		result = facts->rd_refcnt > 1;
+
+	table_close(facts, NoLock);
+	return result;
+}
+
 /*
  * Folds what is pending under the snapshot, about limit rows (0: all); the
  * locks are held.  Returns how many rows were folded; more: are there others?
@@ -201,6 +225,7 @@ fold_under(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kpi_cascade fold",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
+	bool		look_again = facts_are_in_use();
 	KpiStore   *store = kpi_store_open(snapshot);
 	KpiFoldState state;
 	KpiPendingPart part;
@@ -232,15 +257,11 @@ fold_under(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 		state.cells_evaluated += kpi_cascade_evaluated(cascade);
 		state.folds++;
 
-		if (part.cut != 0)
-			look_again_later(cascade);
 		/* TRUNCATE takes away facts that an older snapshot does not see, but not their changes */
-		if (part.own_everything && IsolationUsesXactSnapshot() &&
-			snapshot == GetTransactionSnapshot())
-		{
-			everything.since = DATEVAL_NOBEGIN;
-			kpi_store_append(&everything, 1);
-		}
+		if (part.cut != 0 || look_again ||
+			(part.own_everything && IsolationUsesXactSnapshot() &&
+			 snapshot == GetTransactionSnapshot()))
+			look_again_later(cascade);
 		advance_cursor(&state, snapshot, &part, own);
 		kpi_store_purge(store, state.purged, state.xmin);
 		state.purged = Max(state.purged, state.xmin);
