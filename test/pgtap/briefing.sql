@@ -111,6 +111,19 @@ SELECT pg_temp.says('A', '2020-03', ARRAY['## What changed within the month', ''
                     format('- ● **Revenue (EUR)** rose from at risk to on track on %s.', to_char(current_date, 'FMDD Mon YYYY')), '', '## Who makes the difference'],
                     'the last one first');
 
+-- ---- a score without a number of its own, and units of one letter: 2.5 of 2 is 1 - 0.5/2 = 0.75
+SELECT is(kpi.names_unit(n, u), e, format('%s is %s in %s', u, CASE WHEN e THEN 'named' ELSE 'not named' END, n))
+  FROM (VALUES ('Delay per ship', 'h', false), ('Delay in h', 'H', true), ('Orders won', 'order', true), ('Share (%)', '%', true), ('5% rule', '%', true), ('Share', '%', false),
+               ('Reorders', 'orders', false), ('Cost (k€)', 'k€', true), ('a.b', 'axb', false), ('axb', 'a.b', false), ('Speed', 'm/s', false), ('Speed in m/s', 'm/s', true)) AS t (n, u, e);
+INSERT INTO kpi.unit (path, name) VALUES ('quay', 'Quay');
+INSERT INTO kpi.measure (code, name, unit_of_measure, direction, result_weight) VALUES ('delay', 'Delay per ship', 'h', 'lower', 1), ('care', 'Care', NULL, 'higher', 0);
+SELECT kpi.deploy(m, 'quay') FROM unnest('{delay,care}'::text[]) AS m \g /dev/null
+SELECT kpi.link_kpi('quay', 'delay', 'quay', 'care', 'score') \g /dev/null
+INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('quay', 'delay', '2020-01', 2), ('quay', 'delay', '2020-02', 2.5);
+INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('quay', 'delay', '2020-01', 2), ('quay', 'delay', '2020-02', 2);
+SELECT pg_temp.says('quay', '2020-02', ARRAY['## What changed since the month before', '', '- ◆ **Care** fell from on track to off track: 75% after 100%.',
+                    '- ◆ **Delay per ship (h)** fell from on track to off track: 2.5 after 2.'], 'a score that fell');
+
 -- ---- people: three of the unit and beneath, one has seen it; one of co does not count
 INSERT INTO kpi.member (name) VALUES ('Zoë 🚀'), ('xi'), ('yan'), ('carol');
 INSERT INTO kpi.membership (member_id, unit_id)

@@ -185,6 +185,16 @@ COMMENT ON FUNCTION kpi.briefing_sparkline(kpi.series_point[]) IS 'Internal to k
 
 -- ---------------------------------------------------------------- what is read
 
+-- As a word, or at the beginning of one where it is not but a letter or two: "h" is not in "ship", "order" is in "Orders".
+CREATE FUNCTION kpi.names_unit(name text, unit_of_measure text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT lower(name) ~ concat(CASE WHEN u ~ '^\w' THEN '(^|\W)' END, regexp_replace(u, '(\W)', '\\\1', 'g'), CASE WHEN length(u) < 3 AND u ~ '\w$' THEN '($|\W)' END)
+      FROM lower(unit_of_measure) AS u
+$$;
+COMMENT ON FUNCTION kpi.names_unit(text, text) IS 'Internal to kpi.briefing(): does the name of a measure say already in what it counts?';
+
 CREATE TYPE kpi.briefed_kpi AS (
     kpi_id      bigint,
     measure     text,
@@ -272,7 +282,7 @@ BEGIN
           FROM kpi.trend t WHERE t.kpi_id = ANY (own) AND t.period OPERATOR(@extschema@.=) ANY (periods || before)
     )
     SELECT d.kpi_id, d.measure,
-           kpi.markdown_text(n.name || CASE WHEN d.unit_of_measure <> '' AND strpos(lower(n.name), lower(d.unit_of_measure)) = 0 THEN ' (' || d.unit_of_measure || ')' ELSE '' END),
+           kpi.markdown_text(n.name || CASE WHEN d.unit_of_measure <> '' AND NOT kpi.names_unit(n.name, d.unit_of_measure) THEN ' (' || d.unit_of_measure || ')' ELSE '' END),
            p.period, a.actual,
            CASE WHEN s.scoring = 'range' THEN
                     (SELECT concat_ws(' ', CASE WHEN (g.aim).high IS NULL THEN 'from' WHEN (g.aim).low IS NULL THEN 'up to' END,
@@ -497,11 +507,12 @@ DECLARE
 BEGIN
     SELECT string_agg(format(E'- %s **%s** %s from %s to %s%s.\n', kpi.briefing_sign(k.status::text), k.name,
                              CASE WHEN k.status < k.old_status THEN 'fell' ELSE 'rose' END, replace(k.old_status::text, '_', ' '), replace(k.status::text, '_', ' '),
-                             coalesce(format(': %s after %s', kpi.briefing_number(k.actual), nullif(kpi.briefing_number(p.actual), '')), '')),
+                             coalesce(CASE WHEN k.actual IS NOT NULL THEN ': ' || kpi.briefing_number(k.actual) || ' after ' || nullif(kpi.briefing_number(p.actual), '')
+                                           ELSE ': ' || nullif(kpi.briefing_percent(k.attained), '') || ' after ' || nullif(kpi.briefing_percent(p.score), '') END, '')),
                       '' ORDER BY k.status > k.old_status, k.status, k.measure)
       INTO since
       FROM unnest(kpis) AS k
-      LEFT JOIN LATERAL (SELECT y.actual FROM unnest(k.points[11:11]) AS y WHERE y.kpi_id = k.kpi_id) p ON true
+      LEFT JOIN LATERAL (SELECT y.actual, y.score FROM unnest(k.points[11:11]) AS y WHERE y.kpi_id = k.kpi_id) p ON true
      WHERE k.status > 'no_target' AND k.old_status > 'no_target' AND k.status <> k.old_status;
     -- in the period itself, as it was counted, corrected and planned anew
     within := ARRAY(
