@@ -198,6 +198,15 @@ SELECT is(pg_temp.pace('defects', '2026', '2026-03-14'), '0.2 2.5 2 0.75', 'a ra
 -- a fifth of the way from 10 to 40 is 16: (20 - 10)/(16 - 10)
 SELECT is(pg_temp.pace('project', '2026', '2026-03-14'), '0.2 20 16 1.666666666667', 'progress: the elapsed part of the way');
 SELECT is(pg_temp.pace('heads', '2026-03', '2026-03-31'), '1 9 - 0.875', 'a range as it is');
+-- who begins in the middle of March has March to December: 306 days, of which 122 to the end of June; nothing before
+INSERT INTO kpi.measure (code) VALUES ('late');
+SELECT kpi.deploy('late', 'acme', '{1}') \g /dev/null
+UPDATE kpi.kpi SET valid_from = '2026-03-15' WHERE kpi_id = kpi.kpi_id('acme', 'late');
+INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('acme', 'late', '2026-03', 20), ('acme', 'late', '2026-05', 41);
+INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('acme', 'late', '2026', 306), ('acme', 'late', '2026-03', 62);
+SELECT is(pg_temp.pace('late', '2026', '2026-06-30'), '0.398692810458 61 122 0.5', 'a KPI that begins inside the period');
+SELECT is(pg_temp.pace('late', '2026', '2026-02-14'), '0 61 0 1', 'and before it begins');
+SELECT is(pg_temp.pace('late', '2026-03', '2026-03-15'), '0.483870967742 20 30 0.666666666667', 'its first base period counts whole: 15 of 31 days');
 SELECT is_empty($$SELECT FROM kpi.pace('2026-02-14') WHERE NOT '2026-02-14' BETWEEN period_start AND period_end$$, 'only periods that run');
 SELECT set_eq($$SELECT to_jsonb(p) FROM kpi.pace p$$, $$SELECT to_jsonb(p) FROM kpi.pace(current_date) p$$, 'the view is that of today');
 

@@ -427,7 +427,7 @@ DECLARE
 SELECT a.kpi_id, a.unit_id, a.measure_id, a.unit, a.unit_name, a.level_no, a.level, a.measure, a.measure_name, a.unit_of_measure, a.owner,
        a.period, a.grain, a.period_start, a.period_end,
        %1$s AS as_of,
-       kpi.exact_quotient(%1$s - a.period_start + 1, a.period_end - a.period_start + 1) AS elapsed,
+       kpi.exact_quotient(h.gone, h.days) AS elapsed,
        a.actual, a.target,
        trim_scale((e.aim).value) AS elapsed_target,
        CASE WHEN e.aim IS DISTINCT FROM NULL THEN kpi.attainment_of(a.actual, e.aim, s.scoring, s.direction) END AS pace,
@@ -435,11 +435,15 @@ SELECT a.kpi_id, a.unit_id, a.measure_id, a.unit, a.unit_name, a.level_no, a.lev
   FROM kpi.attainment a
   JOIN kpi.steered_kpi s ON s.kpi_id = a.kpi_id
  CROSS JOIN LATERAL (
+    -- a KPI that begins inside the period has the time from its first base period on
+    SELECT CASE WHEN s.alive_from > a.period_start
+                THEN greatest(a.period_start, kpi.first_day(kpi.period(s.alive_from, s.grain, s.fiscal_start))) ELSE a.period_start END AS day OFFSET 0) f
+ CROSS JOIN LATERAL (
     SELECT CASE WHEN s.rollup IN ('sum', 'count', 'none') AND s.time_rollup = 'pool' AND (a.period_end <@ ANY (s.growth_days)) IS NOT TRUE THEN 'sum'
                 WHEN s.time_rollup = 'last' THEN 'last'
                 WHEN s.rollup IN ('min', 'max') THEN s.rollup
                 ELSE 'mean' END AS how,
-           (%1$s - a.period_start + 1)::numeric AS gone, (a.period_end - a.period_start + 1)::numeric AS days OFFSET 0) h
+           greatest(%1$s - f.day + 1, 0)::numeric AS gone, (a.period_end - f.day + 1)::numeric AS days OFFSET 0) h
   LEFT JOIN LATERAL (
     -- the targets of the base periods, whole ones and the part of the running one
     SELECT sum(kpi.exact_quotient((b.target).value * g.gone, kpi.days(o.period))) AS value, sum((b.target).value) AS whole,
@@ -507,7 +511,7 @@ BEGIN
 END
 $comments$;
 COMMENT ON COLUMN kpi.pace.as_of IS 'The day, inside the period; it counts as gone by';
-COMMENT ON COLUMN kpi.pace.elapsed IS 'Days gone by over days of the period, 0 to 1';
+COMMENT ON COLUMN kpi.pace.elapsed IS 'Days gone by over days of the period, 0 to 1; of a KPI that begins inside it, those from its first base period on';
 COMMENT ON COLUMN kpi.pace.elapsed_target IS 'The elapsed part of the target. Where targets are summed: those of the base periods gone by and the elapsed days'' part of the running one''s, if every base period has one and they sum to the target, else the elapsed days'' part of the target; under progress the baseline and the elapsed days'' part of the way to the target; else the whole target';
 COMMENT ON COLUMN kpi.pace.pace IS 'Attainment of the elapsed target, neither floored nor capped: 1 is on pace';
 COMMENT ON FUNCTION kpi.pace(date) IS 'The rows that kpi.pace would have on that day, with the actuals of now: the periods that run on it, held against the elapsed part of their targets';
