@@ -173,6 +173,12 @@ SELECT matches((SELECT basis FROM kpi.forecast('acme', 'uptime', '2026', 'run_ra
 -- a way of 30 from 10: 20 is a third
 SELECT is(pg_temp.forecast('project', '2026', 'run_rate'), '20 20 0.333333333333 10 40', 'progress: the target at the end');
 SELECT is(pg_temp.forecast('revenue', '2026-Q1', m), '180 180 1 0 -', 'nothing remains: ' || m) FROM unnest('{run_rate,linear,seasonal}'::text[]) m;
+-- 10, 20, 30 to March go on with 70, 80, 90 from July; that April brought 500 nobody knew at the end of March
+INSERT INTO kpi.measure (code) VALUES ('rising');
+SELECT kpi.deploy('rising', 'acme', '{1}') \g /dev/null
+INSERT INTO kpi.fact_entry (unit, measure, period, value) VALUES ('acme', 'rising', '2026-01', 10), ('acme', 'rising', '2026-02', 20), ('acme', 'rising', '2026-03', 30), ('acme', 'rising', '2026-04', 500);
+SELECT is((SELECT format('%s: %s', f.expected, f.basis) FROM kpi.forecast('acme', 'rising', '2026-Q3', 'linear', '2026-03-31') f),
+          '240: a least squares line through 3 actuals from 2026-01 to 2026-03; there is no target', 'what came after as_of is not known, nor is it before the period');
 SELECT is(pg_temp.forecast('revenue', '2028', m), '- - - 12 -', 'nothing known: ' || m) FROM unnest('{run_rate,linear,seasonal}'::text[]) m;
 SELECT matches((SELECT basis FROM kpi.forecast('acme', 'revenue', '2028', 'linear')), 'a line needs 3 actuals in 2028 or the base periods before, and there are 0; there is no target', 'and that is said');
 SELECT results_eq($$SELECT to_jsonb(f) FROM kpi.forecast('acme'::kpi_path, 'revenue', '2026'::kpi_period, method => 'run_rate') f

@@ -206,7 +206,9 @@ BEGIN
                       FROM generate_series(1, greatest(12, n) - coalesce(j, 0)) i
                     UNION ALL
                     SELECT 'before', o.i, kpi.year_before(o.p) FROM unnest(b) WITH ORDINALITY o (p, i)) w
-              LEFT JOIN kpi.current_cell c ON c.kpi_id = forecast_of.kpi_id AND c.period OPERATOR(@extschema@.=) w.p AND c.actual IS NOT NULL) v;
+              LEFT JOIN kpi.current_cell c ON c.kpi_id = forecast_of.kpi_id AND c.period OPERATOR(@extschema@.=) w.p AND c.actual IS NOT NULL
+                                          -- those of the period are cut at j
+                                          AND (w.part = 'now' OR kpi.last_day(w.p) <= coalesce(as_of, 'infinity'))) v;
     known := coalesce(known, '{}');
     weights := coalesce(weights, '{}');
     result.remaining := n - coalesce(j, 0);
@@ -324,7 +326,8 @@ BEGIN
                     format('a least squares line through %s actuals from %s to %s',
                            (SELECT count(*) FROM unnest(known || earlier) v WHERE v IS NOT NULL),
                            b[1] OPERATOR(@extschema@.-) (cardinality(earlier) - coalesce(array_position(earlier, (SELECT v FROM unnest(earlier) v WHERE v IS NOT NULL LIMIT 1)), cardinality(earlier) + 1) + 1),
-                           CASE WHEN j IS NULL THEN b[1] OPERATOR(@extschema@.-) 1 ELSE b[j] END)
+                           CASE WHEN j IS NULL THEN b[1] OPERATOR(@extschema@.-) (cardinality(earlier) + 1
+                                                         - (SELECT max(v.i)::integer FROM unnest(earlier) WITH ORDINALITY v (y, i) WHERE v.y IS NOT NULL)) ELSE b[j] END)
                 ELSE format('as the rest of the year before, times %s to %s against the same base periods then', b[1], b[j]) END;
         END IF;
     END IF;
