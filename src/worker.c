@@ -338,7 +338,8 @@ recover(MemoryContext context)
 	AbortCurrentTransaction();
 	MemoryContextSwitchTo(context);
 
-	nap = Min(LONGEST_NAP << Min(failures, 10), LONGEST_BACK_OFF);
+	/* for readers, too: who meets what is left pending would wake it all the time */
+	nap = least_nap = Min(LONGEST_NAP << Min(failures, 10), LONGEST_BACK_OFF);
 	/* not the same message for hours */
 	ereport(failures > 0 && strcmp(last_failure, error->message) == 0 ? DEBUG1 : WARNING,
 			(errcode(error->sqlerrcode),

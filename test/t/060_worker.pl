@@ -118,6 +118,14 @@ sql('a', insert(2, 1));
 sleep 2.5;
 cmp_ok(sql('a', 'SELECT pending FROM kpi.status()'), '>', 0, 'a longer nap after a reload');
 is(actual('a'), 331, 'exact meanwhile');
+sleep 1;
+cmp_ok(sql('a', 'SELECT pending FROM kpi.status()'), '>', 0, 'a reader who meets few changes lets the worker sleep');
+my $many = q{DO $$ BEGIN FOR i IN 1 .. 2100 LOOP INSERT INTO kpi.fact (kpi_id, period, value) VALUES (2, '2026-01', 2 * (i % 2) - 1); END LOOP; END $$};
+sql('a', $many);
+cmp_ok(sql('a', 'SELECT pending FROM kpi.status()'), '>', 2100, 'whoever leaves many does so, too');
+is(actual('a'), 331, 'a reader who meets many');
+drained('a', 'wakes it');
+sql('a', insert(2, 0));
 configure('kpi_cascade.naptime', q{'50ms'});
 drained('a', 'a shorter one wakes it');
 like(($node->psql('postgres', q{ALTER SYSTEM SET kpi_cascade.databases = '"a'}))[2], qr/invalid value.*List syntax is invalid/s, 'a list that cannot be read is refused');
@@ -222,6 +230,19 @@ sql('a', 'ALTER INDEX kpi.elsewhere RENAME TO cell_kpi_id_idx');
 drained('a', 'and tried again');
 is(logged($offset, 'folds again in database "a"'), 1, 'with a line in the log');
 is(actual('a'), 383, 'nothing is lost');
+
+# readers cut the pause after a fold short, but not that after one that failed
+configure('log_min_messages', 'debug1');
+$offset = log_end();
+sql('a', 'ALTER TABLE kpi.fold_lock RENAME TO elsewhere');
+sql('a', $many);
+ok($node->wait_for_log(qr/could not fold in database "a": relation "kpi.fold_lock" does not exist/, $offset), 'a fold that fails beside many changes');
+for (1 .. 40) { $trickle->query(insert(2, 0) . q{SELECT actual FROM kpi.attainment WHERE kpi_id = 1 AND period = '2026'}); sleep 0.1 }
+# after 1, 2, 4, ... seconds; ten of them take 17 minutes
+cmp_ok(logged($offset, 'could not fold'), '<', 10, 'it is not tried again for every reader');
+sql('a', 'ALTER TABLE kpi.elsewhere RENAME TO fold_lock');
+configure('log_min_messages', 'DEFAULT');
+drained('a', 'and goes through in the end');
 
 # ---- the fold lock held for long, under load ----
 my $script = PostgreSQL::Test::Utils::tempdir() . '/write.sql';
