@@ -317,6 +317,18 @@ try_locks(void)
 	return true;
 }
 
+/* those of the tables that tell whether a fold is due */
+static bool
+try_to_look(void)
+{
+	static const char *const tables[] = {"cell", "pending", "fold_state"};
+
+	for (int i = 0; i < lengthof(tables); i++)
+		if (!ConditionalLockRelationOid(kpi_store_relation(tables[i]), AccessShareLock))
+			return false;
+	return true;
+}
+
 static int64
 fold_locked(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 {
@@ -404,7 +416,7 @@ fold_at_commit(void)
 			bool		too_much;
 			bool		more;
 
-			if (kpi_fold_is_due(&too_much) && try_locks())
+			if (try_to_look() && kpi_fold_is_due(&too_much) && try_locks())
 			{
 				if (too_much)
 					ereport(LOG,

@@ -5,8 +5,8 @@
  * A session counts what it captures, and remembers when a fold may come next;
  * by that alone most commits know that they need not.  Otherwise the tables are
  * looked at, under the latest snapshot: is so much pending that a fold is due
- * (kpi_cascade.fold_after), or more than should ever be (max_pending)?  No
- * locks but those of reading.
+ * (kpi_cascade.fold_after), or more than should ever be (max_pending)?  The
+ * caller has the locks of those who read these tables.
  */
 #include "postgres.h"
 

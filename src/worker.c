@@ -22,7 +22,7 @@
  *
  *	1.	Is the extension installed, in the version of this library?  If not,
  *		the worker stays and looks again.
- *	2.	AccessShareLock on kpi.pending and kpi.fold_state, only tried for.  From
+ *	2.	AccessShareLock on kpi.pending, fold_state and cell, only tried for.  From
  *		here on nobody can drop the extension before the transaction ends; and
  *		because every lock is only tried for, here and in the fold, whoever
  *		drops, alters or locks our tables never finds the worker waiting behind
@@ -271,7 +271,8 @@ fold_once(void)
 	int64		rows;
 	bool		more;
 
-	if (!kpi_store_installed() || !try_table("pending") || !try_table("fold_state"))
+	if (!kpi_store_installed() || !try_table("pending") || !try_table("fold_state") ||
+		!try_table("cell"))
 	{
 		nap = kpi_naptime;
 		return;
