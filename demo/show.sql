@@ -2,6 +2,8 @@
 -- to do about it.
 --     psql -v period=2026-08 -f demo/show.sql
 -- Each title is a question, and each query beneath it an ordinary SELECT.
+-- Scores and attainments are cut off, as in kpi.report_html and kpi.briefing, so
+-- that no 100.0 is at risk.
 \set QUIET on
 \if :{?period}
 \else
@@ -20,36 +22,36 @@ WITH RECURSIVE tree AS (
     UNION ALL
     SELECT o.objective_id, depth + 1, place || o.objective_id FROM tree JOIN kpi.objective o ON o.parent_objective_id = tree.objective_id
 )
-SELECT repeat('   ', depth) || o.name AS objective, o.kind, o.owner, round(100 * s.score, 1) AS "score %", s.status AS "worst status", s.kpis AS "KPIs"
+SELECT repeat('   ', depth) || o.name AS objective, o.kind, o.owner, trunc(100 * s.score, 1) AS "score %", s.status AS "worst status", s.kpis AS "KPIs"
 FROM tree
 JOIN kpi.objective o USING (objective_id)
 LEFT JOIN kpi.objective_score s ON s.objective_id = o.objective_id AND s.period = :'period'
 ORDER BY place;
 
 \pset title 'The group in four perspectives, ':period
-SELECT perspective, round(100 * score, 1) AS "score %", status AS "worst status", round(100 * coverage) AS "known %", scored_kpis || ' of ' || kpis AS "KPIs scored"
+SELECT perspective, trunc(100 * score, 1) AS "score %", status AS "worst status", trunc(100 * coverage) AS "known %", scored_kpis || ' of ' || kpis AS "KPIs scored"
 FROM kpi.perspective_score WHERE unit = 'acme' AND period = :'period' ORDER BY perspective_no;
 
 \pset title 'Corporate scorecard, ':period
 SELECT perspective, measure_name AS "KPI", round(actual, places) AS actual, round(target_to_date, places) AS target, unit_of_measure AS "in",
-       round(100 * score, 1) AS "score %", status, round(100 * relative_change, 1) AS "change %", round(year_to_date, places) AS "year to date", round(100 * coverage) AS "known %"
+       trunc(100 * score, 1) AS "score %", status, round(100 * relative_change, 1) AS "change %", round(year_to_date, places) AS "year to date", trunc(100 * coverage) AS "known %"
 FROM kpi.corporate_scorecard, LATERAL (SELECT CASE WHEN abs(actual) < 1000 THEN 2 ELSE 0 END) AS shown (places)
 WHERE period = :'period' AND score IS NOT NULL
 ORDER BY kpi.perspective_no(perspective), measure_id;
 
 \pset title 'All units, from the group to its teams: the score of some KPIs in %, ':period
-SELECT repeat('   ', s.level_no::integer - 1) || s.unit_name AS unit, round(100 * max(s.score) FILTER (WHERE s.measure = 'revenue'), 1) AS revenue,
-       round(100 * max(s.score) FILTER (WHERE s.measure = 'deals'), 1) AS deals, round(100 * max(s.score) FILTER (WHERE s.measure = 'nps'), 1) AS nps,
-       round(100 * max(s.score) FILTER (WHERE s.measure = 'defect_rate'), 1) AS defects, round(100 * max(s.score) FILTER (WHERE s.measure = 'lead_time'), 1) AS "lead time",
-       round(100 * max(s.score) FILTER (WHERE s.measure = 'training'), 1) AS training, round(100 * max(s.score) FILTER (WHERE s.measure = 'conversion_rate'), 1) AS conversion,
-       round(100 * max(u.score), 1) AS "all its KPIs", max(u.status) AS "worst status"
+SELECT repeat('   ', s.level_no::integer - 1) || s.unit_name AS unit, trunc(100 * max(s.score) FILTER (WHERE s.measure = 'revenue'), 1) AS revenue,
+       trunc(100 * max(s.score) FILTER (WHERE s.measure = 'deals'), 1) AS deals, trunc(100 * max(s.score) FILTER (WHERE s.measure = 'nps'), 1) AS nps,
+       trunc(100 * max(s.score) FILTER (WHERE s.measure = 'defect_rate'), 1) AS defects, trunc(100 * max(s.score) FILTER (WHERE s.measure = 'lead_time'), 1) AS "lead time",
+       trunc(100 * max(s.score) FILTER (WHERE s.measure = 'training'), 1) AS training, trunc(100 * max(s.score) FILTER (WHERE s.measure = 'conversion_rate'), 1) AS conversion,
+       trunc(100 * max(u.score), 1) AS "all its KPIs", max(u.status) AS "worst status"
 FROM kpi.scorecard s JOIN kpi.unit_score u ON u.unit_id = s.unit_id AND u.period = s.period::kpi_period
 WHERE s.period = :'period'
 GROUP BY u.unit, s.level_no, s.unit_name
 ORDER BY u.unit;
 
 \pset title 'What keeps the group from green?  Its KPIs beneath target, the largest gap first, ':period
-SELECT a.measure_name AS "KPI", e.status, round(a.actual, 2) AS actual, round(a.target_to_date, 2) AS target, round(100 * e.score, 1) AS "score %",
+SELECT a.measure_name AS "KPI", e.status, round(a.actual, 2) AS actual, round(a.target_to_date, 2) AS target, trunc(100 * e.score, 1) AS "score %",
        round(100 * e.shortfall, 2) AS "takes from the group's %"
 FROM kpi.explain('acme', period => :'period', max_depth => 1) AS e
 JOIN kpi.attainment a ON a.unit = e.unit AND a.measure = e.measure AND a.period = e.period
@@ -65,20 +67,20 @@ ORDER BY "costs the group" DESC NULLS LAST;
 
 \pset title 'What has Digital Marketing to do with it?  From the visits of the site to the mission, ':period
 WITH sight AS (SELECT * FROM kpi.line_of_sight('RM-D', 'site_traffic', :'period'))
-SELECT depth AS step, coalesce(unit::text, objective_kind) AS "where", name, contributes AS "contributes as", round(100 * score, 1) AS "score %", status, owner
+SELECT depth AS step, coalesce(unit::text, objective_kind) AS "where", name, contributes AS "contributes as", trunc(100 * score, 1) AS "score %", status, owner
 FROM sight
 WHERE way = (SELECT way FROM sight GROUP BY way HAVING bool_or(unit = 'acme') ORDER BY count(*), way LIMIT 1)    -- the shortest over the group
 ORDER BY depth;
 
 \pset title 'Where are we going?  The group''s revenue, each ':grain' beside the one before and that of last year'
 SELECT period, round(actual) AS actual, round(100 * relative_change, 1) AS "change %", round(100 * relative_change_on_year, 1) AS "on last year %",
-       round(moving_mean) AS "mean of three", round(year_to_date) AS "year to date", round(100 * year_to_date_attainment, 1) AS "of its target %", travel
+       round(moving_mean) AS "mean of three", round(year_to_date) AS "year to date", trunc(100 * year_to_date_attainment, 1) AS "of its target %", travel
 FROM kpi.trend
 WHERE unit = 'acme' AND measure = 'revenue' AND period BETWEEN :'period'::kpi_period - 5 AND :'period' AND actual IS NOT NULL
 ORDER BY period;
 
 \pset title 'Where does the year end, and what has each remaining month to bring?  Revenue of ':year', forecast from last year''s season'
-SELECT u.name AS unit, round(f.actual) AS "so far", round(f.target) AS target, round(f.expected) AS expected, round(100 * f.expected_attainment, 1) AS "expected %",
+SELECT u.name AS unit, round(f.actual) AS "so far", round(f.target) AS target, round(f.expected) AS expected, trunc(100 * f.expected_attainment, 1) AS "expected %",
        f.remaining AS months, round(f.needed) AS "needed a month"
 FROM kpi.unit u
 JOIN kpi.kpi k USING (unit_id)
@@ -113,11 +115,11 @@ FROM kpi.fact_revision r LEFT JOIN kpi.fact f USING (fact_id) JOIN kpi.kpi k ON 
 ORDER BY 1, 2, 3;
 
 \pset title 'A measure was replaced: what do the two say?  The hotline, six ':grain's up to ':period
-SELECT period, measure, round(actual, 1) AS actual, target, round(100 * attainment, 1) AS "attained %", status
+SELECT period, measure, round(actual, 1) AS actual, target, trunc(100 * attainment, 1) AS "attained %", status
 FROM kpi.series('RC-H', 'solved', :'period', 6);
 
 \pset title 'What do owners say of it?  The last check-in of each KPI on ':period', or within'
-SELECT unit, measure, period, author, at::date AS "on", round(100 * confidence) AS "sure %", forecast AS expects, comment
+SELECT unit, measure, period, author, at::date AS "on", trunc(100 * confidence) AS "sure %", forecast AS expects, comment
 FROM kpi.latest_check_in WHERE period && :'period' ORDER BY at DESC;
 
 \pset title 'What shall Retail talk about when it reviews ':period'?  Without what depends on the day you look'
@@ -132,7 +134,7 @@ SELECT unit, measure, period, status, skill_name AS skill, gap || ' of ' || memb
 FROM kpi.training_gap WHERE status IN ('off_track', 'at_risk') OR measure = 'solved' ORDER BY unit, measure;
 
 \pset title 'Who has seen what we want?'
-SELECT name AS objective, kind, seen || ' of ' || members AS "seen by", round(100 * share) AS "%" FROM kpi.objective_reach ORDER BY objective_id;
+SELECT name AS objective, kind, seen || ' of ' || members AS "seen by", trunc(100 * share) AS "%" FROM kpi.objective_reach ORDER BY objective_id;
 
 \pset title 'Who owes figures?  Two weeks after the end of ':period
 SELECT owner, count(*) AS figures, count(DISTINCT kpi_id) AS "KPIs", min(due_since) AS "since", string_agg(DISTINCT measure, ', ') AS measures

@@ -19,6 +19,12 @@ for my $period (qw(2025 2026-Q3 2026-09))
 		on_error_stop => 1,
 		extra_params  => [ '-v', "period=$period" ]);
 	is("$rc $err", '0 ', "show.sql shows $period");
+	# cut off, not rounded, whoever shows it
+	my $score = $node->safe_psql('postgres', "SELECT trunc(100 * score, 1) || '%' FROM kpi.unit_score WHERE unit = 'acme' AND period = '$period'");
+	next if $score eq '';
+	my ($tour) = map { $_->[8] } grep { @$_ == 10 && $_->[0] eq 'Acme Group' } map { [ split /\|/ ] } split /\n/, $out;
+	is("$tour%", $score, "the tour's score of the group in $period");
+	is($node->safe_psql('postgres', "SELECT substring(kpi.report_html('acme', '$period') FROM '<div class=.result.><b>([^<]*)')"), $score, 'is that of the page');
 }
 
 # Plain SQL over the facts, with the share of 60 % and the move of July 2026 written out.
