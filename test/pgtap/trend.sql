@@ -189,6 +189,17 @@ SELECT throws_ok($$SELECT * FROM kpi.forecast('acme', 'revenue', '2026', 'magic'
 SELECT throws_ok($$SELECT * FROM kpi.forecast('acme', NULL, '2026')$$, '22004', 'no measure is given to forecast', 'no measure');
 SELECT throws_ok($$SELECT * FROM kpi.forecast('acme', 'revenue', '2026-W10')$$, '22023', 'measure "revenue" has no numbers in a period such as "2026-W10"', 'a period without numbers');
 
+-- ---- a KPI that ends inside the year has no target of it: three months of 20, not three fifths of the year's 120
+INSERT INTO kpi.measure (code) VALUES ('ended');
+SELECT kpi.deploy('ended', 'acme', '{1}') \g /dev/null
+UPDATE kpi.kpi SET valid_to = '2026-06-01' WHERE kpi_id = kpi.kpi_id('acme', 'ended');
+INSERT INTO kpi.fact_entry (unit, measure, period, value) SELECT 'acme', 'ended', p::text, 15 FROM kpi.generate_series('2026-01', '2026-03') p;
+INSERT INTO kpi.target_entry (unit, measure, period, value) SELECT 'acme', 'ended', p::text, 20 FROM kpi.generate_series('2026-01', '2026-05') p UNION ALL VALUES ('acme', 'ended', '2026', 120);
+SELECT is((SELECT format('%s of %s: %s', year_to_date, year_to_date_target, year_to_date_attainment) FROM kpi.trend WHERE measure = 'ended' AND period = '2026-03'), '45 of 60: 0.75', 'the year to date of one that ended');
+SELECT is((SELECT format('%s of %s, %s more of %s', actual, target, remaining, needed) FROM kpi.forecast('acme', 'ended', '2026')), '45 of 100, 2 more of 27.5', 'and its forecast agrees');
+DELETE FROM kpi.target WHERE kpi_id = kpi.kpi_id('acme', 'ended') AND period <> '2026';
+SELECT is((SELECT year_to_date_target FROM kpi.trend WHERE measure = 'ended' AND period = '2026-03'), NULL, 'with that of the year alone there is none');
+
 -- ---- pace
 CREATE FUNCTION pg_temp.pace(of_measure text, of_period text, as_of date) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', p.elapsed, p.actual, coalesce(p.elapsed_target::text, '-'), coalesce(p.pace::text, '-'))

@@ -206,7 +206,7 @@ SELECT a.*,
                   LEFT JOIN LATERAL (
                     SELECT g.kpi_id, g.value, g.baseline, g.low, g.high, g.points
                       FROM kpi.target g
-                     WHERE g.kpi_id = a.kpi_id AND g.period OPERATOR(@extschema@.=) f.year
+                     WHERE g.kpi_id = a.kpi_id AND g.period OPERATOR(@extschema@.=) f.year AND coalesce(kpi.last_day(f.year) < f.alive_to, true)
                        AND (m.targets_count_from IN ('proposed', g.state) OR g.state = 'final')) w ON true
                  CROSS JOIN LATERAL (
                     SELECT count(*) AS given, sum(g.value) AS sum, count(*) FILTER (WHERE p.is_past) AS given_so_far,
