@@ -25,10 +25,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "columns.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "store.h"
-#include "store_columns.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"

@@ -12,10 +12,10 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "columns.h"
 #include "compat.h"
 #include "executor/tuptable.h"
 #include "store.h"
-#include "store_columns.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"

@@ -49,12 +49,12 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "columns.h"
 #include "commands/sequence.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "settings.h"
 #include "store.h"
-#include "store_columns.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
