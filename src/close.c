@@ -78,6 +78,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "settings.h"
+#include "statement.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -287,19 +288,16 @@ check_rows(Unchecked *rows, int n)
 Datum
 kpi_watch_closes(PG_FUNCTION_ARGS)
 {
+	TriggerData *trigger = kpi_trigger_data(fcinfo, "kpi.watch_closes");
 	Oid			table;
 	Unchecked  *rows;
 	int			n = 0;
 	int			left = 0;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"kpi.watch_closes\" was not called by trigger manager")));
 	if (n_unchecked == 0)
 		return PointerGetDatum(NULL);
 	/* those of a statement that this one is a part of wait for its own trigger */
-	table = RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation);
+	table = RelationGetRelid(trigger->tg_relation);
 	rows = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Unchecked) * n_unchecked);
 	for (int i = 0; i < n_unchecked; i++)
 		if (unchecked[i].table == table)
@@ -383,12 +381,8 @@ kpi_lock_to_close(PG_FUNCTION_ARGS)
 Datum
 kpi_closes_changed(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = kpi_trigger_data(fcinfo, "kpi.closes_changed");
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"kpi.closes_changed\" was not called by trigger manager")));
 	kpi_store_touch_closes(RelationGetRelid(trigger->tg_relation));
 	return PointerGetDatum(NULL);
 }

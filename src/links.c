@@ -1,7 +1,7 @@
 /*
  * links.c
  *		Triggers that keep explicit links within their rules: which KPIs may
- *		be joined by which kind of link, and no cycle on any day.
+ *		be joined by which kind of link (link_rules.c), and no cycle on any day.
  *
  * Explicit and implied links together form a directed acyclic graph on every
  * day.  Implied links alone cannot form a cycle, as units do not; so nothing
@@ -29,24 +29,17 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/trigger.h"
+#include "columns.h"
 #include "cycle.h"
-#include "executor/executor.h"
-#include "executor/tuptable.h"
-#include "fmgr.h"
+#include "link_rules.h"
 #include "miscadmin.h"
 #include "settings.h"
+#include "statement.h"
 #include "storage/lmgr.h"
-#include "store.h"
-#include "utils/builtins.h"
 #include "utils/datetime.h"
-#include "utils/datum.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(kpi_lock_links);
 PG_FUNCTION_INFO_V1(kpi_check_links);
@@ -61,9 +54,7 @@ typedef struct Check
 	Snapshot	snapshot;
 	KpiStore   *store;
 	KpiGraph   *graph;
-	List	   *slots;			/* to be dropped */
-	const KpiLink **growth;		/* the growth links, by parent */
-	int			n_growth;
+	KpiLinkRules rules;
 	KpiSuspect *suspects;
 	int			n_suspects;
 	int			room;
@@ -72,12 +63,8 @@ typedef struct Check
 static TriggerData *
 trigger_data(FunctionCallInfo fcinfo, const char *function)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *trigger = kpi_trigger_data(fcinfo, function);
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager", function)));
 	if (!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -91,69 +78,6 @@ kpi_lock_links(PG_FUNCTION_ARGS)
 	(void) trigger_data(fcinfo, "kpi.lock_links");
 	LockRelationOid(kpi_store_relation("link_lock"), ShareRowExclusiveLock);
 	return PointerGetDatum(NULL);
-}
-
-/* ------------------------------------------------------------------------
- * Reading
- * ------------------------------------------------------------------------ */
-
-/* the old or new rows of the statement, in a slot; NULL where there are none */
-static TupleTableSlot *
-start_reading(Check *check, bool old)
-{
-	Tuplestorestate *rows = old ? check->trigger->tg_oldtable : check->trigger->tg_newtable;
-	TupleTableSlot *slot;
-
-	if (rows == NULL)
-		return NULL;
-	/* other triggers read the same rows with pointers of their own */
-	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
-	tuplestore_rescan(rows);
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(check->trigger->tg_relation),
-									&TTSOpsMinimalTuple);
-	check->slots = lappend(check->slots, slot);
-	return slot;
-}
-
-static bool
-next_row(Check *check, bool old, TupleTableSlot *slot)
-{
-	CHECK_FOR_INTERRUPTS();
-	return slot != NULL &&
-		tuplestore_gettupleslot(old ? check->trigger->tg_oldtable : check->trigger->tg_newtable,
-								true, false, slot);
-}
-
-static int64
-bigint_of(TupleTableSlot *slot, int attribute)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, attribute, &isnull);
-
-	return isnull ? 0 : DatumGetInt64(value);
-}
-
-static DateADT
-date_of(TupleTableSlot *slot, int attribute)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, attribute, &isnull);
-
-	return isnull ? DATEVAL_NOBEGIN : DatumGetDateADT(value);
-}
-
-static bool
-same_column(TupleTableSlot *a, TupleTableSlot *b, int attribute)
-{
-	Form_pg_attribute form = TupleDescAttr(a->tts_tupleDescriptor, attribute - 1);
-	bool		null_a,
-				null_b;
-	Datum		value_a = slot_getattr(a, attribute, &null_a);
-	Datum		value_b = slot_getattr(b, attribute, &null_b);
-
-	if (null_a || null_b)
-		return null_a == null_b;
-	return datum_image_eq(value_a, value_b, form->attbyval, form->attlen);
 }
 
 static void
@@ -180,10 +104,6 @@ open_store(Check *check)
 static void
 end_check(Check *check)
 {
-	ListCell   *lc;
-
-	foreach(lc, check->slots)
-		ExecDropSingleTupleTableSlot(lfirst(lc));
 	if (check->store != NULL)
 	{
 		kpi_store_close(check->store);
@@ -192,266 +112,6 @@ end_check(Check *check)
 	}
 	MemoryContextSwitchTo(check->caller);
 	MemoryContextDelete(check->context);
-}
-
-/* ------------------------------------------------------------------------
- * Which KPIs may be joined by which kind of link
- * ------------------------------------------------------------------------ */
-
-static const char *const hints[] = {
-	[KPI_LINK_VALUE] = "A value link joins KPIs of one grain, fiscal_start, rollup (other than none) and time_rollup, and leaves no growth KPI.",
-	[KPI_LINK_NUMERATOR] = "A numerator link leads from a sum, count or none into a ratio of the same grain and fiscal_start.",
-	[KPI_LINK_DENOMINATOR] = "A denominator link leads from a sum, count or none into a ratio of the same grain and fiscal_start.",
-	[KPI_LINK_GROWTH] = "A growth link has weight 1 and joins KPIs of one grain, other than week, and fiscal_start; its parent has no facts and no other links into it but score and aligned, and neither end is the growth of something else.",
-	[KPI_LINK_SCORE] = "A score link has a weight of at least 0 and leads into the same grain, or one that it rolls up to, of the same fiscal_start.",
-	[KPI_LINK_ALIGNED] = "An aligned link joins any two KPIs."
-};
-
-/* raises, naming both KPIs and the reason, a whole sentence */
-static void
-refuse(Check *check, const KpiLink *link, const char *reason,...) pg_attribute_printf(3, 4);
-
-static void
-refuse(Check *check, const KpiLink *link, const char *reason,...)
-{
-	const char *table = RelationGetRelationName(check->trigger->tg_relation);
-	const char *kind = kpi_store_contributes_word(link->contributes);
-	char	   *child = kpi_store_describe_kpi(check->store, link->child_kpi_id);
-	char	   *parent = kpi_store_describe_kpi(check->store, link->parent_kpi_id);
-	char		detail[1024];
-	va_list		args;
-
-	va_start(args, reason);
-	vsnprintf(detail, sizeof(detail), reason, args);
-	va_end(args);
-	if (strcmp(table, "link") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("%s cannot be linked to %s as \"%s\"", child, parent, kind),
-				 errdetail_internal("%s", detail),
-				 errhint("%s", hints[link->contributes]),
-				 errtable(check->trigger->tg_relation)));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("%s is linked to %s as \"%s\", which this change would not allow",
-					child, parent, kind),
-			 errdetail_internal("%s", detail),
-			 errhint("Delete that link first. %s", hints[link->contributes]),
-			 errtable(check->trigger->tg_relation)));
-}
-
-static int
-compare_by_parent(const void *a, const void *b)
-{
-	const KpiLink *x = *(const KpiLink *const *) a;
-	const KpiLink *y = *(const KpiLink *const *) b;
-
-	if (x->parent_kpi_id != y->parent_kpi_id)
-		return x->parent_kpi_id < y->parent_kpi_id ? -1 : 1;
-	return (x > y) - (x < y);
-}
-
-static void
-find_growth_links(Check *check)
-{
-	int			n;
-	const KpiLink *links = kpi_graph_links(check->graph, &n);
-
-	check->growth = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(KpiLink *) * (n + 1));
-	for (int i = 0; i < n; i++)
-		if (links[i].contributes == KPI_LINK_GROWTH)
-			check->growth[check->n_growth++] = &links[i];
-	qsort(check->growth, check->n_growth, sizeof(KpiLink *), compare_by_parent);
-}
-
-static bool
-overlap(const KpiLink *a, const KpiLink *b)
-{
-	return a->valid_from < b->valid_to && b->valid_from < a->valid_to;
-}
-
-/* a growth link into a KPI while another link is valid, or NULL */
-static const KpiLink *
-growth_into(Check *check, int64 kpi_id, const KpiLink *other)
-{
-	int			low = 0,
-				high = check->n_growth;
-
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (check->growth[middle]->parent_kpi_id < kpi_id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < check->n_growth && check->growth[low]->parent_kpi_id == kpi_id; low++)
-		if (overlap(check->growth[low], other))
-			return check->growth[low];
-	return NULL;
-}
-
-static void
-check_same_grain(Check *check, const KpiLink *link, const KpiMeasure *child, const KpiMeasure *parent)
-{
-	if (child->grain != parent->grain)
-		refuse(check, link, "The child's grain is %s, the parent's is %s.",
-			   kpi_grain_name(child->grain), kpi_grain_name(parent->grain));
-}
-
-static void
-check_same_fiscal_start(Check *check, const KpiLink *link, const KpiMeasure *child,
-						const KpiMeasure *parent)
-{
-	if (child->fiscal_start != parent->fiscal_start)
-		refuse(check, link, "The child's fiscal_start is %d, the parent's is %d.",
-			   child->fiscal_start, parent->fiscal_start);
-}
-
-static char *
-number_text(Numeric number)
-{
-	return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
-}
-
-static void
-check_value(Check *check, const KpiLink *link, const KpiMeasure *child, const KpiMeasure *parent)
-{
-	Numeric		one = kpi_number_from_int(1);
-
-	if (child->rollup != parent->rollup)
-		refuse(check, link, "The child's rollup is %s, the parent's is %s.",
-			   kpi_store_rollup_word(child->rollup), kpi_store_rollup_word(parent->rollup));
-	if (parent->rollup == KPI_ROLLUP_NONE)
-		refuse(check, link, "The parent's rollup is none: it takes facts of its own only.");
-	if (child->time_rollup != parent->time_rollup)
-		refuse(check, link, "The child's time_rollup is %s, the parent's is %s.",
-			   kpi_store_time_rollup_word(child->time_rollup),
-			   kpi_store_time_rollup_word(parent->time_rollup));
-	if ((parent->rollup == KPI_ROLLUP_MEAN || parent->rollup == KPI_ROLLUP_WEIGHTED_MEAN) &&
-		kpi_number_sign(link->weight) <= 0)
-		refuse(check, link, "The weight is %s; with rollup %s it must be more than 0.",
-			   number_text(link->weight), kpi_store_rollup_word(parent->rollup));
-	if ((parent->rollup == KPI_ROLLUP_MIN || parent->rollup == KPI_ROLLUP_MAX) &&
-		kpi_number_compare(link->weight, one) != 0)
-		refuse(check, link, "The weight is %s; with rollup %s it must be 1.",
-			   number_text(link->weight), kpi_store_rollup_word(parent->rollup));
-}
-
-static void
-check_ratio(Check *check, const KpiLink *link, const KpiMeasure *child, const KpiMeasure *parent)
-{
-	if (parent->rollup != KPI_ROLLUP_RATIO)
-		refuse(check, link, "The parent's rollup is %s.", kpi_store_rollup_word(parent->rollup));
-	if (child->rollup != KPI_ROLLUP_SUM && child->rollup != KPI_ROLLUP_COUNT &&
-		child->rollup != KPI_ROLLUP_NONE)
-		refuse(check, link, "The child's rollup is %s.", kpi_store_rollup_word(child->rollup));
-}
-
-/* what a growth link demands of the other links of its parent */
-static void
-check_growth(Check *check, const KpiLink *link, int parent)
-{
-	ListCell   *lc;
-
-	foreach(lc, kpi_graph_links_into(check->graph, parent))
-	{
-		const KpiLink *other = lfirst(lc);
-
-		if (other->contributes == KPI_LINK_SCORE || other->contributes == KPI_LINK_ALIGNED ||
-			!overlap(link, other))
-			continue;
-		/* two of one kind between the same two KPIs never overlap: this is the link itself */
-		if (other->contributes == KPI_LINK_GROWTH && other->child_kpi_id == link->child_kpi_id)
-			continue;
-		refuse(check, link, "The parent also has a %s link from %s on some of these days.",
-			   kpi_store_contributes_word(other->contributes),
-			   kpi_store_describe_kpi(check->store, other->child_kpi_id));
-	}
-	foreach(lc, kpi_graph_links_from(check->graph, parent))
-	{
-		const KpiLink *other = lfirst(lc);
-
-		if ((other->contributes == KPI_LINK_VALUE || other->contributes == KPI_LINK_GROWTH) &&
-			overlap(link, other))
-			refuse(check, link, "The parent has a %s link to %s on some of these days, which no growth KPI may have.",
-				   kpi_store_contributes_word(other->contributes),
-				   kpi_store_describe_kpi(check->store, other->parent_kpi_id));
-	}
-}
-
-static void
-check_link(Check *check, const KpiLink *link)
-{
-	int			child = kpi_graph_find(check->graph, link->child_kpi_id);
-	int			parent = kpi_graph_find(check->graph, link->parent_kpi_id);
-	const KpiMeasure *of_child;
-	const KpiMeasure *of_parent;
-	const KpiLink *growth;
-
-	/* while their KPI is being deleted */
-	if (child < 0 || parent < 0)
-		return;
-	of_child = kpi_graph_kpi(check->graph, child)->measure;
-	of_parent = kpi_graph_kpi(check->graph, parent)->measure;
-	switch (link->contributes)
-	{
-		case KPI_LINK_VALUE:
-			check_same_grain(check, link, of_child, of_parent);
-			check_value(check, link, of_child, of_parent);
-			break;
-		case KPI_LINK_NUMERATOR:
-		case KPI_LINK_DENOMINATOR:
-			check_same_grain(check, link, of_child, of_parent);
-			check_ratio(check, link, of_child, of_parent);
-			break;
-		case KPI_LINK_GROWTH:
-			check_same_grain(check, link, of_child, of_parent);
-			if (of_parent->grain == KPI_GRAIN_WEEK)
-				refuse(check, link, "Their grain is week, and weeks have no week a year earlier.");
-			if (kpi_number_compare(link->weight, kpi_number_from_int(1)) != 0)
-				refuse(check, link, "The weight is %s.", number_text(link->weight));
-			break;
-		case KPI_LINK_SCORE:
-			if (of_child->grain != of_parent->grain &&
-				!kpi_grain_rolls_up_to(of_child->grain, of_parent->grain))
-				refuse(check, link, "The child's grain is %s, which does not roll up to the parent's, %s.",
-					   kpi_grain_name(of_child->grain), kpi_grain_name(of_parent->grain));
-			if (kpi_number_sign(link->weight) < 0)
-				refuse(check, link, "The weight is %s.", number_text(link->weight));
-			break;
-		case KPI_LINK_ALIGNED:
-			return;
-	}
-	check_same_fiscal_start(check, link, of_child, of_parent);
-
-	if (link->contributes == KPI_LINK_VALUE || link->contributes == KPI_LINK_GROWTH)
-	{
-		growth = growth_into(check, link->child_kpi_id, link);
-		if (growth != NULL)
-			refuse(check, link, "The child is the growth of %s on some of these days.",
-				   kpi_store_describe_kpi(check->store, growth->child_kpi_id));
-	}
-	if (link->contributes == KPI_LINK_GROWTH)
-		check_growth(check, link, parent);
-	else if (link->contributes != KPI_LINK_SCORE)
-	{
-		growth = growth_into(check, link->parent_kpi_id, link);
-		if (growth != NULL)
-			refuse(check, link, "The parent is the growth of %s on some of these days.",
-				   kpi_store_describe_kpi(check->store, growth->child_kpi_id));
-	}
-}
-
-static void
-check_no_facts(Check *check, const KpiLink *link)
-{
-	List	   *periods = kpi_store_fact_periods(check->store, link->parent_kpi_id);
-
-	if (periods != NIL)
-		refuse(check, link, "The parent has facts, such as of %s.",
-			   kpi_period_to_text((KpiPeriod) linitial_int(periods)));
 }
 
 /* ------------------------------------------------------------------------
@@ -551,36 +211,41 @@ refuse_cycles(Check *check)
 static bool
 adds_growth(Check *check)
 {
-	TupleTableSlot *slot = start_reading(check, false);
+	KpiRowReader reader;
+	bool		result = false;
 
-	while (next_row(check, false, slot))
+	kpi_rows_start(&reader, check->trigger, false);
+	while (!result && kpi_rows_next(&reader))
 	{
 		KpiLink		link;
 
-		kpi_store_read_link(slot, &link);
-		if (link.contributes == KPI_LINK_GROWTH)
-			return true;
+		CHECK_FOR_INTERRUPTS();
+		kpi_store_read_link(reader.slot, &link);
+		result = link.contributes == KPI_LINK_GROWTH;
 	}
-	return false;
+	kpi_rows_stop(&reader);
+	return result;
 }
 
 /* the rows of kpi.link that came, which are checked, or went */
 static void
 check_rows(Check *check, bool old)
 {
-	TupleTableSlot *slot = start_reading(check, old);
+	KpiRowReader reader;
 
-	while (next_row(check, old, slot))
+	kpi_rows_start(&reader, check->trigger, old);
+	while (kpi_rows_next(&reader))
 	{
 		KpiLink		link;
 		int			parent;
 
-		kpi_store_read_link(slot, &link);
+		CHECK_FOR_INTERRUPTS();
+		kpi_store_read_link(reader.slot, &link);
 		if (!old)
 		{
-			check_link(check, &link);
+			kpi_link_rules_check(&check->rules, &link);
 			if (link.contributes == KPI_LINK_GROWTH)
-				check_no_facts(check, &link);
+				kpi_link_rules_check_no_facts(&check->rules, &link);
 		}
 		parent = kpi_graph_find(check->graph, link.parent_kpi_id);
 		if (parent >= 0)
@@ -592,19 +257,23 @@ check_rows(Check *check, bool old)
 			break;
 		}
 	}
+	kpi_rows_stop(&reader);
 }
 
 static bool
 has_rows(Check *check)
 {
-	for (int old = 0; old < 2; old++)
-	{
-		TupleTableSlot *slot = start_reading(check, old);
+	bool		result = false;
 
-		if (next_row(check, old, slot))
-			return true;
+	for (int old = 0; old < 2 && !result; old++)
+	{
+		KpiRowReader reader;
+
+		kpi_rows_start(&reader, check->trigger, old);
+		result = kpi_rows_next(&reader);
+		kpi_rows_stop(&reader);
 	}
-	return false;
+	return result;
 }
 
 /* AFTER INSERT, UPDATE or DELETE ON kpi.link */
@@ -621,7 +290,8 @@ kpi_check_links(PG_FUNCTION_ARGS)
 		if (open_store(&check))
 		{
 			check.graph = kpi_store_graph(check.store);
-			find_growth_links(&check);
+			kpi_link_rules_begin(&check.rules, check.store, check.graph,
+								 check.trigger->tg_relation);
 			check_rows(&check, false);
 			check_rows(&check, true);
 			refuse_cycles(&check);
@@ -674,14 +344,14 @@ concerns_links(Check *check, Watched table, TupleTableSlot *old, TupleTableSlot 
 	if (old != NULL && now != NULL)
 	{
 		for (int i = 0; watched[table].columns[i] != 0; i++)
-			if (!same_column(old, now, watched[table].columns[i]))
+			if (!kpi_rows_same_column(old, now, watched[table].columns[i]))
 				return true;
 		return false;
 	}
 	/* the first row of a new unit, and all rows of one that was deleted */
 	if (now != NULL)
-		return date_of(now, KPI_HISTORY_EFFECTIVE_FROM) != DATEVAL_NOBEGIN;
-	return kpi_store_has_unit(check->store, bigint_of(old, KPI_HISTORY_UNIT_ID));
+		return date_column(now, KPI_HISTORY_EFFECTIVE_FROM, DATEVAL_NOBEGIN) != DATEVAL_NOBEGIN;
+	return kpi_store_has_unit(check->store, bigint_column(old, KPI_HISTORY_UNIT_ID));
 }
 
 /* what a statement changed of other tables */
@@ -701,7 +371,7 @@ note_change(Check *check, Watched table, Change *change, TupleTableSlot *old, Tu
 	{
 		case WATCH_UNIT:
 			{
-				int64		unit_id = bigint_of(now, KPI_UNIT_ID);
+				int64		unit_id = bigint_column(now, KPI_UNIT_ID);
 
 				kpi_graph_note_unit(graph, change->units, unit_id, DATEVAL_NOBEGIN);
 				change->kpis = list_concat(change->kpis, kpi_graph_kpis_of_unit(graph, unit_id));
@@ -714,19 +384,19 @@ note_change(Check *check, Watched table, Change *change, TupleTableSlot *old, Tu
 
 				if (slot != NULL)
 					kpi_graph_note_unit(graph, change->units,
-										bigint_of(slot, KPI_HISTORY_UNIT_ID),
-										date_of(slot, KPI_HISTORY_EFFECTIVE_FROM));
+										bigint_column(slot, KPI_HISTORY_UNIT_ID),
+										date_column(slot, KPI_HISTORY_EFFECTIVE_FROM, DATEVAL_NOBEGIN));
 			}
 			break;
 		case WATCH_KPI:
 			{
-				int			kpi = kpi_graph_find(graph, bigint_of(now, KPI_KPI_ID));
+				int			kpi = kpi_graph_find(graph, bigint_column(now, KPI_KPI_ID));
 
 				if (kpi < 0)
 					break;
-				kpi_graph_note_unit(graph, change->units, bigint_of(old, KPI_KPI_UNIT_ID),
+				kpi_graph_note_unit(graph, change->units, bigint_column(old, KPI_KPI_UNIT_ID),
 									DATEVAL_NOBEGIN);
-				kpi_graph_note_unit(graph, change->units, bigint_of(now, KPI_KPI_UNIT_ID),
+				kpi_graph_note_unit(graph, change->units, bigint_column(now, KPI_KPI_UNIT_ID),
 									DATEVAL_NOBEGIN);
 				change->kpis = lappend_int(change->kpis, kpi);
 				change->rules = lappend_int(change->rules, kpi);
@@ -735,7 +405,7 @@ note_change(Check *check, Watched table, Change *change, TupleTableSlot *old, Tu
 		case WATCH_MEASURE:
 			change->rules = list_concat(change->rules,
 										kpi_graph_kpis_of_measure(graph,
-																  bigint_of(now, KPI_MEASURE_ID)));
+																  bigint_column(now, KPI_MEASURE_ID)));
 			break;
 	}
 }
@@ -744,16 +414,19 @@ note_change(Check *check, Watched table, Change *change, TupleTableSlot *old, Tu
 static bool
 read_change(Check *check, Watched table, Change *change)
 {
-	TupleTableSlot *old_slot = start_reading(check, true);
-	TupleTableSlot *now_slot = start_reading(check, false);
+	KpiRowReader olds;
+	KpiRowReader nows;
 	bool		result = false;
 
+	kpi_rows_start(&olds, check->trigger, true);
+	kpi_rows_start(&nows, check->trigger, false);
 	while (check->graph != NULL || !result)
 	{
 		/* an update's old and new rows come in the same order */
-		TupleTableSlot *old = next_row(check, true, old_slot) ? old_slot : NULL;
-		TupleTableSlot *now = next_row(check, false, now_slot) ? now_slot : NULL;
+		TupleTableSlot *old = kpi_rows_next(&olds) ? olds.slot : NULL;
+		TupleTableSlot *now = kpi_rows_next(&nows) ? nows.slot : NULL;
 
+		CHECK_FOR_INTERRUPTS();
 		if (old == NULL && now == NULL)
 			break;
 		if (!concerns_links(check, table, old, now))
@@ -762,6 +435,8 @@ read_change(Check *check, Watched table, Change *change)
 		if (check->graph != NULL)
 			note_change(check, table, change, old, now);
 	}
+	kpi_rows_stop(&olds);
+	kpi_rows_stop(&nows);
 	return result;
 }
 
@@ -773,16 +448,17 @@ check_change(Check *check, Watched table)
 
 	(void) read_change(check, table, &change);
 	if (change.rules != NIL)
-		find_growth_links(check);
+		kpi_link_rules_begin(&check->rules, check->store, check->graph,
+							 check->trigger->tg_relation);
 	foreach(lc, change.rules)
 	{
 		int			kpi = lfirst_int(lc);
 		ListCell   *link;
 
 		foreach(link, kpi_graph_links_from(check->graph, kpi))
-			check_link(check, lfirst(link));
+			kpi_link_rules_check(&check->rules, lfirst(link));
 		foreach(link, kpi_graph_links_into(check->graph, kpi))
-			check_link(check, lfirst(link));
+			kpi_link_rules_check(&check->rules, lfirst(link));
 		suspect(check, kpi, DATEVAL_NOBEGIN, DATEVAL_NOEND);
 	}
 	foreach(lc, change.kpis)
