@@ -5,11 +5,11 @@
 #include "postgres.h"
 
 #include "close.h"
+#include "dirty_map.h"
 #include "fmgr.h"
 #include "fold.h"
 #include "miscadmin.h"
 #include "notify.h"
-#include "read.h"
 #include "settings.h"
 #include "store.h"
 #include "utils/builtins.h"
@@ -29,7 +29,7 @@ _PG_init(void)
 	kpi_notify_install();
 	kpi_fold_install();
 	kpi_close_install();
-	kpi_read_install();
+	kpi_dirty_map_install();
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 		kpi_launcher_install();
 }
