@@ -26,6 +26,7 @@
 #include "columns.h"
 #include "fold_due.h"
 #include "miscadmin.h"
+#include "store_graph.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"

@@ -6,7 +6,7 @@
 #define KPI_CAPTURE_H
 
 #include "statement.h"
-#include "store.h"
+#include "store_pending.h"
 
 typedef struct KpiBatch
 {

@@ -8,7 +8,7 @@
 #ifndef KPI_CASCADE_H
 #define KPI_CASCADE_H
 
-#include "store.h"
+#include "store_cells.h"
 
 typedef struct KpiCascade KpiCascade;
 

@@ -6,7 +6,7 @@
 #define KPI_CLOSE_H
 
 #include "commands/trigger.h"
-#include "store.h"
+#include "store_pending.h"
 
 extern void kpi_close_install(void);
 /*

@@ -23,6 +23,7 @@
 #include "access/xact.h"
 #include "cascade.h"
 #include "closed.h"
+#include "store_graph.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"

@@ -5,7 +5,7 @@
 #ifndef KPI_CLOSED_H
 #define KPI_CLOSED_H
 
-#include "store.h"
+#include "store_closes.h"
 
 /* closed.c: what a close covers, and facts */
 /* may a change concern any of these closes?  Takes no look at any table. */

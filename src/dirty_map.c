@@ -29,7 +29,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "dirty_map.h"
-#include "executor/tuptable.h"
+#include "store_graph.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -402,16 +402,6 @@ kpi_dirty_map_periods(int64 kpi_id, int *n)
 	return periods;
 }
 
-static void
-read_view_key(void *context, TupleTableSlot *slot)
-{
-	bool		isnull;
-	Datum		key = slot_getattr(slot, 1, &isnull);
-
-	if (!isnull)
-		memcpy(context, DatumGetUUIDP(key), sizeof(pg_uuid_t));
-}
-
 const pg_uuid_t *
 kpi_dirty_map_view_key(void)
 {
@@ -420,7 +410,7 @@ kpi_dirty_map_view_key(void)
 	{
 		KpiStore   *store = kpi_store_open(GetActiveSnapshot());
 
-		kpi_store_scan(store, KPI_TABLE_VIEW_KEY, read_view_key, &map.view_key);
+		kpi_store_read_view_key(store, &map.view_key);
 		kpi_store_close(store);
 		map.is_view_key_known = true;
 	}

@@ -64,6 +64,8 @@
 #include "notify.h"
 #include "settings.h"
 #include "storage/lmgr.h"
+#include "store_graph.h"
+#include "store_status.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"

@@ -16,6 +16,8 @@
 #include "access/xact.h"
 #include "fold_cells.h"
 #include "notify.h"
+#include "store_graph.h"
+#include "store_status.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 

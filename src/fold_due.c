@@ -15,7 +15,7 @@
 #include "miscadmin.h"
 #include "settings.h"
 #include "storage/procarray.h"
-#include "store.h"
+#include "store_pending.h"
 #include "utils/snapmgr.h"
 
 /* rows captured in this transaction, and since this session last folded or looked */

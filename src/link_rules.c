@@ -14,6 +14,7 @@
 
 #include "fmgr.h"
 #include "link_rules.h"
+#include "store_graph.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"

@@ -36,6 +36,7 @@
 #include "settings.h"
 #include "statement.h"
 #include "storage/lmgr.h"
+#include "store_graph.h"
 #include "utils/datetime.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"

@@ -21,6 +21,7 @@
 #include "closed.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "store_graph.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 

@@ -16,6 +16,7 @@
 #include "cascade.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "store_graph.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"

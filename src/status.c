@@ -11,7 +11,7 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "store.h"
+#include "store_pending.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 

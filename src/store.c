@@ -23,7 +23,8 @@
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "storage/lmgr.h"
-#include "store.h"
+#include "store_cells.h"
+#include "store_tables.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 

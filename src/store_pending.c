@@ -36,8 +36,9 @@
 #include "compat.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "store.h"
 #include "storage/bufmgr.h"
+#include "store_cells.h"
+#include "store_tables.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 

@@ -13,9 +13,10 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "catalog/pg_enum.h"
+#include "columns.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "store.h"
+#include "store_tables.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -48,7 +49,7 @@ start(KpiStore *store, KpiLookupSlot which, Datum key1, Datum key2)
 }
 
 static Numeric
-number_column(TupleTableSlot *slot, int attribute)
+copy_of_number(TupleTableSlot *slot, int attribute)
 {
 	bool		isnull;
 	Datum		value = slot_getattr(slot, attribute, &isnull);
@@ -263,8 +264,8 @@ kpi_store_facts(KpiStore *store, int64 kpi_id, KpiPeriod period, KpiTally *tally
 	kpi_tally_init(tally);
 	while ((slot = kpi_lookup_next(lookup)) != NULL)
 	{
-		Numeric		value = number_column(slot, KPI_FACT_VALUE);
-		Numeric		weight = number_column(slot, KPI_FACT_WEIGHT);
+		Numeric		value = copy_of_number(slot, KPI_FACT_VALUE);
+		Numeric		weight = copy_of_number(slot, KPI_FACT_WEIGHT);
 
 		CHECK_FOR_INTERRUPTS();
 		kpi_tally_observe(tally, value, weight);
@@ -286,8 +287,8 @@ visit_fact(void *context, TupleTableSlot *slot)
 {
 	FactScan   *scan = context;
 	bool		isnull;
-	Numeric		value = number_column(slot, KPI_FACT_VALUE);
-	Numeric		weight = number_column(slot, KPI_FACT_WEIGHT);
+	Numeric		value = copy_of_number(slot, KPI_FACT_VALUE);
+	Numeric		weight = copy_of_number(slot, KPI_FACT_WEIGHT);
 
 	scan->visit(scan->context, DatumGetInt64(slot_getattr(slot, KPI_FACT_KPI_ID, &isnull)),
 				DatumGetKpiPeriod(slot_getattr(slot, KPI_FACT_PERIOD, &isnull)), value, weight);
@@ -395,4 +396,24 @@ kpi_store_targets(KpiStore *store, const KpiKpi *kpi, KpiTargetSet *set)
 		if (!isnull)
 			read_points(points, target);
 	}
+}
+
+/* ------------------------------------------------------------------------
+ * The key of the views
+ * ------------------------------------------------------------------------ */
+
+static void
+read_view_key(void *context, TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		key = slot_getattr(slot, 1, &isnull);
+
+	if (!isnull)
+		memcpy(context, DatumGetUUIDP(key), sizeof(pg_uuid_t));
+}
+
+void
+kpi_store_read_view_key(KpiStore *store, pg_uuid_t *key)
+{
+	kpi_store_scan(store, KPI_TABLE_VIEW_KEY, read_view_key, key);
 }

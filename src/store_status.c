@@ -54,7 +54,8 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "settings.h"
-#include "store.h"
+#include "store_status.h"
+#include "store_tables.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "lib/pairingheap.h"
+#include "store_graph.h"
 #include "utils/memutils.h"
 #include "works.h"
 
