@@ -269,6 +269,20 @@ END
 $$;
 COMMENT ON FUNCTION kpi.sight_kpi(text, text, text, boolean) IS 'Internal to kpi.line_of_sight() and kpi.drivers(): what is asked for. Errors: 22023 for a period the measure has no numbers in, 42704 for an unknown KPI';
 
+CREATE FUNCTION kpi.asked_unit(unit text, by_path boolean, period text, in_months boolean, OUT unit_id bigint, OUT of_period @extschema@.kpi_period)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    unit_id := CASE WHEN asked_unit.by_path THEN kpi.unit_id(asked_unit.unit::@extschema@.kpi_path) ELSE kpi.unit_id(asked_unit.unit) END;
+    of_period := coalesce(asked_unit.period::@extschema@.kpi_period, kpi.period(current_date, 'month'));
+    IF asked_unit.in_months AND kpi.grain(of_period) = 'day' THEN
+        of_period := kpi.period(kpi.first_day(of_period), 'month');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION kpi.asked_unit(text, boolean, text, boolean) IS 'Internal to kpi.strategy_map(), kpi.briefing() and kpi.report_html(): what is asked for, without a period in the running month; in_months: for a day in the month around it. Error: 42704 for an unknown unit';
+
 CREATE FUNCTION kpi.sight_rows(kpi_id bigint, of_period @extschema@.kpi_period, upwards boolean, max_depth integer) RETURNS SETOF kpi.sight
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
@@ -559,11 +573,7 @@ BEGIN
             MESSAGE = pg_catalog.format('max_depth "%s" is negative', max_depth),
             HINT = 'It is the number of levels beneath the unit''s KPIs; 0 stops at these, null goes on to the end.';
     END IF;
-    the_unit := CASE WHEN by_path THEN kpi.unit_id(unit::@extschema@.kpi_path) ELSE kpi.unit_id(unit) END;
-    of_period := coalesce(period::@extschema@.kpi_period, kpi.period(current_date, 'day'));
-    IF kpi.grain(of_period) = 'day' THEN
-        of_period := kpi.period(kpi.first_day(of_period), 'month');
-    END IF;
+    SELECT a.unit_id, a.of_period INTO the_unit, of_period FROM kpi.asked_unit(unit, by_path, period, true) a;
     day := kpi.last_day(of_period);
     SELECT u.path INTO the_path FROM kpi.unit u WHERE u.unit_id = the_unit;
 

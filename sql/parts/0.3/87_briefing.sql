@@ -690,8 +690,7 @@ DECLARE
     of_period @extschema@.kpi_period;
     kpis kpi.briefed_kpi[];
 BEGIN
-    the_unit := CASE WHEN briefing_text.by_path THEN kpi.unit_id(briefing_text.unit::@extschema@.kpi_path) ELSE kpi.unit_id(briefing_text.unit) END;
-    of_period := coalesce(briefing_text.period::@extschema@.kpi_period, kpi.period(current_date, 'month'));
+    SELECT a.unit_id, a.of_period INTO the_unit, of_period FROM kpi.asked_unit(briefing_text.unit, briefing_text.by_path, briefing_text.period, false) a;
     kpis := ARRAY(SELECT k FROM kpi.briefed_kpis(the_unit, of_period) k);
     RETURN rtrim(concat_ws(E'\n',
         kpi.briefing_head(the_unit, of_period, kpis),

@@ -148,8 +148,8 @@ CREATE FUNCTION kpi.report_page(unit text, by_path boolean, period text) RETURNS
 AS $$
 #variable_conflict use_variable
 DECLARE
-    the_unit constant bigint := CASE WHEN by_path THEN kpi.unit_id(unit::@extschema@.kpi_path) ELSE kpi.unit_id(unit) END;
-    of_period @extschema@.kpi_period := coalesce(period::@extschema@.kpi_period, kpi.period(current_date, 'day'));
+    the_unit bigint;
+    of_period @extschema@.kpi_period;
     day date;
     named record;
     own bigint[];
@@ -157,9 +157,7 @@ DECLARE
     counts text;
     map text;
 BEGIN
-    IF kpi.grain(of_period) = 'day' THEN
-        of_period := kpi.period(kpi.first_day(of_period), 'month');
-    END IF;
+    SELECT a.unit_id, a.of_period INTO the_unit, of_period FROM kpi.asked_unit(unit, by_path, period, true) a;
     day := kpi.last_day(of_period);
     SELECT u.path, kpi.report_text(coalesce(nullif(u.name, ''), kpi.label(u.path, -1))) AS name, kpi.report_text(u.owner) AS owner INTO named
       FROM kpi.unit u WHERE u.unit_id = the_unit;
