@@ -18,7 +18,7 @@
  * Then all pending changes visible in that snapshot and not yet in the cells,
  * the own transaction's included, are evaluated, changed cells are written in
  * the order of their key, and kpi.fold_state remembers the snapshot, the own
- * transaction and how far its own changes went (the cursor, see store.c).
+ * transaction and how far its own changes went (the cursor, see store_pending.c).
  * Changes of status are kept beside the cells (fold_cells.c, store_status.c),
  * with ids taken under the fold lock, and told to listeners at commit (notify.c).
  * Rows of transactions older than the snapshot's xmin are in the cells for

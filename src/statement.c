@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
-#include "miscadmin.h"
 #include "statement.h"
 #include "utils/datum.h"
 #include "utils/rel.h"

@@ -94,12 +94,6 @@ kpi_store_new_cells(KpiStore *store)
 int
 kpi_store_hot_generation(KpiStore *store)
 {
-	if (store->hot_generation < 0)
-	{
-		KpiFoldState state;
-
-		kpi_store_read_state(store, &state);
-	}
 	return store->hot_generation;
 }
 

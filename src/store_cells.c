@@ -88,8 +88,16 @@ start(KpiStore *store, KpiLookupSlot slot, const KpiPreparedLookup *lookup,
 static int
 live_generations(KpiStore *store, int *generations)
 {
-	int			hot = kpi_store_hot_generation(store);
+	int			hot;
 
+	if (kpi_store_hot_generation(store) < 0)
+	{
+		KpiFoldState state;
+
+		/* which notes it */
+		kpi_store_read_state(store, &state);
+	}
+	hot = kpi_store_hot_generation(store);
 	generations[0] = 0;
 	generations[1] = hot;
 	return hot == 0 ? 1 : 2;

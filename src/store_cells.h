@@ -66,7 +66,10 @@ extern KpiStatus kpi_store_status_of_datum(Oid status_type, Datum label);
 #define KPI_CELL_COLUMNS	19
 #define KPI_CELL_STATUS_COLUMN	10
 
-/* the hot generation as the store's snapshot has it, and the one that cells are written to */
+/*
+ * The hot generation as the store's snapshot has it (-1: not known until the
+ * state is read), and the one that cells are written to.
+ */
 extern int	kpi_store_hot_generation(KpiStore *store);
 extern int	kpi_store_written_generation(KpiStore *store);
 extern void kpi_store_set_generations(KpiStore *store, int hot, int written);

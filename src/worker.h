@@ -35,6 +35,8 @@ extern void kpi_worker_wake(void);
 extern void kpi_worker_lock_tag(LOCKTAG *tag, Oid database);
 /* the process that holds it among those locks, or 0 */
 extern int	kpi_worker_holder(const LockData *locks, Oid database);
+/* the same of this database, as the lock table is now */
+extern int	kpi_worker_here(void);
 
 /* launcher.c */
 
