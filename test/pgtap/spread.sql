@@ -46,6 +46,27 @@ SELECT results_eq($$SELECT period::text, value FROM kpi.target WHERE kpi_id = kp
 SELECT is((SELECT string_agg(new_value::text, ' ' ORDER BY period) FROM kpi.cascade_target('acme.a', 'none', '2026', 52, pattern => '{4,4,5}', dry_run => true)),
           '4 4 5 4 4 5 4 4 5 4 4 5', 'a pattern of a quarter is repeated over a year');
 
+-- a planning system's manual: a quarter of 100, 50, 100 becomes 500: 200, 100, 200
+CREATE FUNCTION pg_temp.shares(args text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    parts text;
+BEGIN
+    EXECUTE format('SELECT string_agg(new_value::text, '' '' ORDER BY period) FROM kpi.cascade_target(%s, dry_run => true)', args) INTO parts;
+    RETURN parts;
+END $$;
+SELECT pg_temp.clear();
+INSERT INTO kpi.target_entry (unit, measure, period, value) VALUES ('acme.d', 'sum', '2026-01', 100), ('acme.d', 'sum', '2026-02', 50), ('acme.d', 'sum', '2026-03', 100);
+SELECT is(pg_temp.shares($$'acme.d', 'sum', '2026-Q1', 500, 'current'$$), '200 100 200', 'in proportion to what is there');
+-- its examples of locked cells: 100 each, two of three locked, 300 becomes 600; quarters of 100, two of four locked, 400 becomes 800
+UPDATE kpi.target SET value = 100, locked = period <> '2026-01';
+SELECT is(pg_temp.shares($$'acme.d', 'sum', '2026-Q1', 600, 'current'$$), '400 100 100', 'around two locked months');
+SELECT pg_temp.clear();
+INSERT INTO kpi.target (kpi_id, period, value, locked) SELECT kpi.kpi_id('acme.d', 'sum'), p, 100, p <= '2026-Q2' FROM kpi.generate_series('2026-Q1', '2026-Q4') p;
+SELECT is(pg_temp.shares($$'acme.d', 'sum', '2026', 800, 'current', grain => 'quarter'$$), '100 100 300 300', 'around two locked quarters');
+-- its patterns: a bell, all in the middle, all at the end
+SELECT pg_temp.clear();
+SELECT is(pg_temp.shares(format($$'acme.d', 'sum', '2026-Q1', 40, pattern => '{%s}'$$, p)), e, 'pattern ' || p) FROM (VALUES ('1,2,1', '10 20 10'), ('0,1,0', '0 40 0'), ('0,0,1', '0 0 40')) AS t (p, e);
+
 -- ---- largest remainders, ties by path
 SELECT pg_temp.clear();
 -- 100 / 4 is 25; 10 / 4 = 2.5: two get 3, those first by path; 1 / 4

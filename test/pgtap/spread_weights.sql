@@ -32,6 +32,26 @@ UPDATE kpi.kpi k SET weight = p.people FROM (VALUES ('al.a', 6), ('al.b', 6), ('
 SELECT is((SELECT string_agg(new_value::text, ' ' ORDER BY unit) FROM kpi.cascade_target('al', 'sum', '2026-01', v, 'weight', decimals => 0, dry_run => true)), e, v || ' seats')
   FROM (VALUES (10, '10 4 4 2'), (11, '11 5 5 1')) AS t (v, e);
 
+-- percentages that shall add up to 100, as asked on a forum of programmers: 13.626332, 47.989636, 9.596008 and 28.788024 in
+-- whole numbers; and by a teacher of spreadsheets: 115, 222 and 333 with two decimals, whose rounded ones make 99.99
+INSERT INTO kpi.unit (path) VALUES ('pct'), ('pct.a'), ('pct.b'), ('pct.c'), ('pct.d');
+SELECT kpi.deploy('sum', 'pct') \g /dev/null
+CREATE FUNCTION pg_temp.percentages(weights numeric[], decimals integer) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE kpi.kpi k SET weight = coalesce(w.weight, 0) FROM unnest('{pct.a,pct.b,pct.c,pct.d}'::text[], weights) AS w (unit, weight) WHERE k.kpi_id = kpi.kpi_id(w.unit, 'sum');
+    RETURN (SELECT string_agg(new_value::text, ' ' ORDER BY unit) FROM kpi.cascade_target('pct', 'sum', '2026-01', 100, 'weight', decimals => percentages.decimals, dry_run => true));
+END $$;
+SELECT is(pg_temp.percentages('{13.626332,47.989636,9.596008,28.788024}', 0), '100 14 48 9 29', 'whole percentages');
+SELECT is(pg_temp.percentages('{115,222,333}', 2), '100 17.16 33.14 49.7 0', 'with two decimals');
+-- 42 seats over counties of 247, 185, 459, 400 and 413 thousand, a textbook's exercise: 6, 5, 11, 10, 10
+INSERT INTO kpi.unit (path) SELECT ('pct.' || c)::kpi_path FROM unnest('{adams,colton,davis,grant,hayes}'::text[]) c;
+SELECT kpi.deploy('sum', 'pct') \g /dev/null
+UPDATE kpi.kpi k SET weight = coalesce(p.people, 0)
+  FROM kpi.unit u LEFT JOIN (VALUES ('adams', 247000), ('grant', 185000), ('colton', 459000), ('davis', 400000), ('hayes', 413000)) AS p (county, people) ON p.county = kpi.label(u.path, -1)
+ WHERE k.unit_id = u.unit_id AND u.path <@ 'pct';
+SELECT is((SELECT string_agg(kpi.label(unit, -1) || ' ' || new_value, ', ' ORDER BY unit) FROM kpi.cascade_target('pct', 'sum', '2026-01', 42, 'weight', decimals => 0, dry_run => true) WHERE new_value <> 0),
+          'pct 42, adams 6, colton 11, davis 10, grant 5, hayes 10', '42 seats over five counties');
+
 -- ---- weights of links
 INSERT INTO kpi.unit (path, share) VALUES ('acme', 1), ('acme.a', 1), ('acme.b', 0.5), ('acme.c', 1), ('acme.d', 0);
 SELECT kpi.deploy(m, 'acme') FROM unnest('{sum,other,most}'::text[]) m \g /dev/null
