@@ -61,8 +61,8 @@ static bool
 may_be_enough(void)
 {
 	return kpi_fold_mode == KPI_FOLD_COMMIT &&
-		(!has_looked ||
-		 (captured_since >= kpi_fold_after && GetCurrentTimestamp() >= not_before));
+		(!has_looked || captured_since >= kpi_fold_after) &&
+		GetCurrentTimestamp() >= not_before;
 }
 
 static bool
