@@ -60,9 +60,11 @@ put_cell(void *context, int64 kpi_id, KpiPeriod period)
 {
 	DirtyResult *dirty = context;
 	ReturnSetInfo *result = dirty->result;
-	Datum		values[KPI_CELL_COLUMNS];
-	bool		nulls[KPI_CELL_COLUMNS] = {0};
+	Datum		values[MaxHeapAttributeNumber];
+	bool		nulls[MaxHeapAttributeNumber];
 
+	/* columns that somebody has added to the table */
+	memset(nulls, true, result->setDesc->natts);
 	if (dirty->whole)
 	{
 		const KpiCell *cell = kpi_dirty_map_cell(kpi_id, period);
@@ -78,6 +80,7 @@ put_cell(void *context, int64 kpi_id, KpiPeriod period)
 		values[0] = Int64GetDatum(kpi_id);
 		values[1] = KpiPeriodGetDatum(period);
 		values[2] = UUIDPGetDatum(dirty->view_key);
+		memset(nulls, false, 3);
 	}
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

@@ -34,13 +34,15 @@ static void
 put_cell(void *context, int64 kpi_id, KpiPeriod period, const KpiCell *old, const KpiCell *now)
 {
 	Output	   *output = context;
-	Datum		values[KPI_CELL_COLUMNS];
-	bool		nulls[KPI_CELL_COLUMNS];
+	Datum		values[MaxHeapAttributeNumber];
+	bool		nulls[MaxHeapAttributeNumber];
 	MemoryContext before;
 
 	if (!now->exists)
 		return;
 	before = MemoryContextSwitchTo(output->row);
+	/* columns that somebody has added to the table */
+	memset(nulls, true, output->result->setDesc->natts);
 	kpi_store_cell_values(kpi_id, period, now, output->status_type, values, nulls);
 	tuplestore_putvalues(output->result->setResult, output->result->setDesc, values, nulls);
 	MemoryContextSwitchTo(before);

@@ -341,6 +341,22 @@ kpi_store_scan(KpiStore *store, KpiTable table, KpiRowVisitor each, void *contex
 
 #define BATCH_TUPLES	500
 
+/* a row of so many columns; those that somebody has added to the table are null */
+HeapTuple
+kpi_store_form_row(Relation relation, int columns, const Datum *values, const bool *nulls)
+{
+	TupleDesc	row = RelationGetDescr(relation);
+	Datum		all_values[MaxHeapAttributeNumber];
+	bool		all_nulls[MaxHeapAttributeNumber];
+
+	if (row->natts <= columns)
+		return heap_form_tuple(row, unconstify(Datum *, values), unconstify(bool *, nulls));
+	memcpy(all_values, values, sizeof(Datum) * columns);
+	memcpy(all_nulls, nulls, sizeof(bool) * columns);
+	memset(all_nulls + columns, true, sizeof(bool) * (row->natts - columns));
+	return heap_form_tuple(row, all_values, all_nulls);
+}
+
 /*
  * Inserts tuples many at a time, and frees them.  indexes is what
  * kpi_store_open_indexes gave.
@@ -397,7 +413,8 @@ kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n)
  * Inserts one tuple, of these values, into a table whose indexes are not open.
  */
 void
-kpi_store_insert_one(Relation relation, HeapTuple tuple, const Datum *values, const bool *nulls)
+kpi_store_insert_one(Relation relation, HeapTuple tuple, int columns, const Datum *values,
+					 const bool *nulls)
 {
 	List	   *indexes = RelationGetIndexList(relation);
 	ListCell   *lc;
@@ -413,8 +430,10 @@ kpi_store_insert_one(Relation relation, HeapTuple tuple, const Datum *values, co
 		check_index(index, info);
 		for (int i = 0; i < info->ii_NumIndexAttrs; i++)
 		{
-			keys[i] = values[info->ii_IndexAttrNumbers[i] - 1];
-			null_keys[i] = nulls[info->ii_IndexAttrNumbers[i] - 1];
+			int			column = info->ii_IndexAttrNumbers[i] - 1;
+
+			keys[i] = column < columns ? values[column] : (Datum) 0;
+			null_keys[i] = column < columns ? nulls[column] : true;
 		}
 		if (info->ii_ReadyForInserts)
 			index_insert(index, keys, null_keys, &tuple->t_self, relation,

@@ -453,7 +453,7 @@ kpi_store_write_cell(KpiStore *store, int64 kpi_id, KpiPeriod period, const KpiC
 			values[CELL_GENERATION - 1] = Int32GetDatum(era);
 		values[CELL_ERA - 1] = Int32GetDatum(era);
 	}
-	tuple = heap_form_tuple(RelationGetDescr(relation), values, nulls);
+	tuple = kpi_store_form_row(relation, KPI_CELL_COLUMNS, values, nulls);
 	if (exists)
 	{
 		CatalogTupleUpdateWithInfo(relation, &tid, tuple, indexes);
@@ -544,8 +544,8 @@ kpi_store_leave_generation(KpiStore *store, const KpiFoldState *state)
 	{
 		bool		should_free;
 		HeapTuple	old = ExecFetchSlotHeapTuple(slot, false, &should_free);
-		Datum		values[KPI_CELL_COLUMNS];
-		bool		nulls[KPI_CELL_COLUMNS];
+		Datum		values[MaxHeapAttributeNumber];
+		bool		nulls[MaxHeapAttributeNumber];
 		HeapTuple	tuple;
 		ItemPointerData tid = slot->tts_tid;
 

@@ -28,7 +28,7 @@ append_version(uint64 version)
 	Relation	relation = table_open(kpi_store_relation("graph_version"), RowExclusiveLock);
 	Datum		values[1] = {Int64GetDatum((int64) version)};
 	bool		nulls[1] = {false};
-	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(relation), values, nulls);
+	HeapTuple	tuple = kpi_store_form_row(relation, 1, values, nulls);
 
 	simple_heap_insert(relation, tuple);
 	heap_freetuple(tuple);

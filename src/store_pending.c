@@ -191,7 +191,7 @@ kpi_store_write_state(KpiStore *store, const KpiFoldState *state)
 	set_time(values, nulls, STATE_EARLIER_BEGAN, state->earlier_began);
 	values[STATE_EARLIER_FOLDS - 1] = Int64GetDatum(state->earlier_folds);
 	values[STATE_EARLIER_CELLS - 1] = Int64GetDatum(state->earlier_cells);
-	tuple = heap_form_tuple(RelationGetDescr(relation), values, nulls);
+	tuple = kpi_store_form_row(relation, STATE_COLUMNS, values, nulls);
 	if (state->exists)
 	{
 		ItemPointerData tid = state->tid;
@@ -551,9 +551,9 @@ kpi_store_append(const KpiPending *rows, int n)
 		values[PENDING_SINCE - 1] = DateADTGetDatum(row->since);
 		nulls[PENDING_SINCE - 1] = row->since == DATEVAL_NOBEGIN;
 		values[PENDING_NOTED_AT - 1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-		tuples[formed] = heap_form_tuple(RelationGetDescr(relation), values, nulls);
+		tuples[formed] = kpi_store_form_row(relation, PENDING_COLUMNS, values, nulls);
 		if (n == 1)
-			kpi_store_insert_one(relation, tuples[0], values, nulls);
+			kpi_store_insert_one(relation, tuples[0], PENDING_COLUMNS, values, nulls);
 		else if (++formed == APPEND_TUPLES || i == n - 1)
 		{
 			/* which frees them */

@@ -187,9 +187,8 @@ write_changes(KpiStatusLog *log)
 static void
 add_change(KpiStatusLog *log, int64 kpi_id, KpiPeriod period, int old, int now)
 {
-	TupleDesc	row = RelationGetDescr(kpi_store_table_for_writing(log->store,
-																   KPI_TABLE_STATUS_CHANGE));
-	Oid			type = TupleDescAttr(row, CHANGE_NEW - 1)->atttypid;
+	Relation	changes = kpi_store_table_for_writing(log->store, KPI_TABLE_STATUS_CHANGE);
+	Oid			type = TupleDescAttr(RelationGetDescr(changes), CHANGE_NEW - 1)->atttypid;
 	Datum		values[CHANGE_COLUMNS] = {0};
 	bool		nulls[CHANGE_COLUMNS] = {0};
 
@@ -207,7 +206,7 @@ add_change(KpiStatusLog *log, int64 kpi_id, KpiPeriod period, int old, int now)
 	values[CHANGE_FOLD - 1] = Int64GetDatum(log->fold);
 	if (log->tuples == NULL)
 		log->tuples = palloc(sizeof(HeapTuple) * BATCH_CHANGES);
-	log->tuples[log->n++] = heap_form_tuple(row, values, nulls);
+	log->tuples[log->n++] = kpi_store_form_row(changes, CHANGE_COLUMNS, values, nulls);
 	if (log->n == BATCH_CHANGES)
 		write_changes(log);
 }

@@ -38,8 +38,11 @@ extern void *kpi_store_indexes(KpiStore *store, KpiTable table);
 /* what CatalogOpenIndexes gives; refuses indexes that the store cannot fill */
 extern void *kpi_store_open_indexes(Relation relation);
 extern void kpi_store_insert(Relation relation, void *indexes, HeapTuple *tuples, int n);
-extern void kpi_store_insert_one(Relation relation, HeapTuple tuple, const Datum *values,
-								 const bool *nulls);
+extern void kpi_store_insert_one(Relation relation, HeapTuple tuple, int columns,
+								 const Datum *values, const bool *nulls);
+/* a row of so many columns; those that somebody has added to the table are null */
+extern HeapTuple kpi_store_form_row(Relation relation, int columns, const Datum *values,
+									const bool *nulls);
 /*
  * An index scan kept open and rescanned for each lookup.  Up to four
  * keys are compared by the strategies given.

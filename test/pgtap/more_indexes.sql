@@ -1,6 +1,6 @@
 -- Indexes that somebody adds to the tables that folds write: those on columns
 -- are filled, others are an error, and neither crash the server nor get rows
--- that do not belong there.
+-- that do not belong there.  Columns that somebody adds are null.
 \set QUIET 1
 BEGIN;
 SET LOCAL client_min_messages = warning;
@@ -8,7 +8,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS kpi_cascade;
 SET LOCAL search_path = public;
 SET LOCAL kpi_cascade.fold_mode = manual;
-SELECT plan(5);
+SELECT plan(9);
 
 INSERT INTO kpi.measure (measure_id, code) VALUES (1, 'sales');
 INSERT INTO kpi.unit (unit_id, path) VALUES (1, 'shop'), (2, 'shop.east');
@@ -34,6 +34,24 @@ SELECT throws_ok('INSERT INTO kpi.fact (kpi_id, period, value) VALUES (2, $$2026
 DROP INDEX kpi.computed;
 SELECT kpi.fold() \g /dev/null
 SELECT is_empty('SELECT * FROM kpi.verify()', 'and without them all is folded');
+
+-- more columns, with an index
+ALTER TABLE kpi.status_change ADD COLUMN note text;
+ALTER TABLE kpi.pending ADD COLUMN note text;
+ALTER TABLE kpi.fold_state ADD COLUMN note text;
+ALTER TABLE kpi.graph_version ADD COLUMN note text;
+ALTER TABLE kpi.cell ADD COLUMN note text DEFAULT 'old', ADD COLUMN number int;
+CREATE INDEX notes ON kpi.pending (note);
+CREATE INDEX note_of_cell ON kpi.cell (note);
+INSERT INTO kpi.measure (measure_id, code) VALUES (2, 'cost');
+INSERT INTO kpi.kpi (kpi_id, unit_id, measure_id) VALUES (3, 2, 2);
+INSERT INTO kpi.fact (kpi_id, period, value) VALUES (2, '2026-01', 10);
+INSERT INTO kpi.fact (kpi_id, period, value) VALUES (2, '2026-02', 20), (3, '2026-02', 5);
+SELECT is((SELECT actual FROM kpi.attainment WHERE kpi_id = 1 AND period = '2026'), 130::numeric, 'columns more: what is pending is shown');
+SELECT kpi.fold() \g /dev/null
+SELECT is((SELECT actual FROM kpi.attainment WHERE kpi_id = 1 AND period = '2026'), 130::numeric, 'and folded');
+SELECT is((SELECT count(*) FROM kpi.restated('2026-01-01') WHERE kpi_id = 1 AND period = '2026' AND actual = 130), 1::bigint, 'and restated');
+SELECT is_empty('SELECT * FROM kpi.verify()', 'as recomputed');
 
 SELECT * FROM finish();
 ROLLBACK;
