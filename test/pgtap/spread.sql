@@ -139,6 +139,8 @@ SELECT throws_ok(format($$SELECT kpi.cascade_target('acme', 'sum', '2026-01', 30
 SELECT throws_ok($$SELECT kpi.cascade_target('acme.a', 'sum', '2026-02', 300)$$, '55000', 'there is nothing to spread the target for unit "acme.a" and measure "sum" in 2026-02 over');
 SELECT throws_ok($$SELECT kpi.cascade_target('acme', 'sum', '2026-02', 300, pattern => '{1,1}')$$, '22023', 'pattern "{1,1}" does not fit the 1 periods by month in 2026-02');
 SELECT throws_ok($$SELECT kpi.cascade_target('acme', 'sum', '2026-02', 300, 'pattern')$$, '22004', 'no pattern is given to spread by');
+SELECT throws_ok($$SELECT kpi.cascade_target('acme', 'sum', '2026-02', 300, dry_run => NULL)$$, '22004', 'dry_run must not be null');
+SELECT throws_ok($$SELECT kpi.rollup_targets('acme', 'sum', '2026-02', dry_run => NULL)$$, '22004', 'dry_run must not be null');
 SELECT throws_ok($$SELECT kpi.cascade_target('acme', 'sum', '2026-02', 300, 'fair')$$, '22023', 'method "fair" of spreading is not known');
 SELECT throws_ok($$SELECT kpi.cascade_target('acme', 'sum', '2026-Q1', 300, grain => 'week')$$, '22023', '2026-Q1 cannot be spread by week');
 SELECT throws_ok($$SELECT kpi.cascade_target('acme', 'sum', '2026-02', 300, state => 'done')$$, '23514', 'state "done" of a target is not known');

@@ -44,16 +44,20 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'check_violation',
             MESSAGE = format('state "%s" of a target is not known', coalesce(check_spread.state, 'null')),
             HINT = 'Use one of: proposed, agreed, final.';
+    ELSIF check_spread.dry_run IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'dry_run must not be null',
+            HINT = 'Give true to see the plan, false to write it.';
     END IF;
     -- two spreads of one measure would not see each other's targets
-    IF check_spread.dry_run IS NOT TRUE THEN
+    IF NOT check_spread.dry_run THEN
         PERFORM pg_advisory_xact_lock('kpi.target'::regclass::oid::integer,
                                       (SELECT hashint8(k.measure_id) FROM kpi.kpi k WHERE k.kpi_id = check_spread.kpi_id));
     END IF;
 END
 $$;
 COMMENT ON FUNCTION kpi.check_spread(bigint, text, boolean) IS
-'Internal: refuses unknown states (23514), and unless it is a dry run lets one transaction at a time spread targets of a measure.';
+'Internal: refuses unknown states (23514) and a dry_run that is null (22004), and unless it is a dry run lets one transaction at a time spread targets of a measure.';
 
 CREATE FUNCTION kpi.cascade_target(
     unit text, measure text, period text, value numeric, method text DEFAULT NULL, grain text DEFAULT NULL, pattern numeric[] DEFAULT NULL,
@@ -70,14 +74,14 @@ BEGIN
     PERFORM kpi.check_spread(the_kpi, cascade_target.state, dry_run);
     plan := ARRAY(SELECT p FROM kpi.spread_plan(the_kpi, cascade_target.period::@extschema@.kpi_period, cascade_target.value, method,
                                                 cascade_target.grain, pattern, over_periods, of_period::@extschema@.kpi_period, decimals) p);
-    IF dry_run IS NOT TRUE THEN
+    IF NOT dry_run THEN
         PERFORM kpi.write_plan(plan, cascade_target.state, cascade_target.note);
     END IF;
     RETURN QUERY SELECT * FROM unnest(plan) p ORDER BY p.unit, p.period;
 END
 $$;
 COMMENT ON FUNCTION kpi.cascade_target(text, text, text, numeric, text, text, numeric[], text, text, integer, text, text, boolean) IS
-'Spreads the target of a KPI in a period over the KPIs of the same measure beneath it, all levels at once, and over the periods inside, down to the measure''s grain or the given one; writes them in one statement and returns the plan, one row per target (dry_run => true: without writing). The tree is that in force in each period, each KPI getting its part of the KPI at the nearest unit above. method: equal (the default where the measure adds up over units), weight (by kpi.weight), history (by last year''s actuals, or those of of_period), current (by the targets there are), same (everyone the same; the default, and the only one, for rollups but sum, count and none), pattern (the default method, over the periods by pattern). over_periods: equal, history, current, pattern (weights of the periods, repeated where they are more) or same; by default pattern where one is given, same where the measure does not add up over time, as method for history and current, else equal. What flows up from the KPIs beneath adds up exactly to the target above, and the periods to the whole, with so many decimals (largest remainder, ties by path); with another weight than 1, of an explicit value link between the two or by shares, the target is its part divided by that, rounded (above 1 the others take what that leaves over). Locked targets stay, the rest absorbs the difference. state and note are those of the targets written. Errors, with nothing changed: 55000 where locked targets leave no way, all weights are 0, a weight is negative or there is nothing to spread over; 22023 for a method, grain, pattern or period that does not fit; 42704 for an unknown KPI; 42501 where row security hides units beneath; 40001 where a target is locked meanwhile.';
+'Spreads the target of a KPI in a period over the KPIs of the same measure beneath it, all levels at once, and over the periods inside, down to the measure''s grain or the given one; writes them in one statement and returns the plan, one row per target (dry_run => true: without writing). The tree is that in force in each period, each KPI getting its part of the KPI at the nearest unit above. method: equal (the default where the measure adds up over units), weight (by kpi.weight), history (by last year''s actuals, or those of of_period), current (by the targets there are), same (everyone the same; the default, and the only one, for rollups but sum, count and none), pattern (the default method, over the periods by pattern). over_periods: equal, history, current, pattern (weights of the periods, repeated where they are more) or same; by default pattern where one is given, same where the measure does not add up over time, as method for history and current, else equal. What flows up from the KPIs beneath adds up exactly to the target above, and the periods to the whole, with so many decimals (largest remainder, ties by path); with another weight than 1, of an explicit value link between the two or by shares, the target is its part divided by that, rounded (above 1 the others take what that leaves over). Locked targets stay, the rest absorbs the difference. state and note are those of the targets written. Errors, with nothing changed: 22004 for a null period, value or dry_run; 55000 where locked targets leave no way, all weights are 0, a weight is negative or there is nothing to spread over; 22023 for a method, grain, pattern or period that does not fit; 42704 for an unknown KPI; 42501 where row security hides units beneath; 40001 where a target is locked meanwhile.';
 
 CREATE FUNCTION kpi.cascade_target(
     unit text, measure text, period @extschema@.kpi_period, value numeric, method text DEFAULT NULL, grain text DEFAULT NULL, pattern numeric[] DEFAULT NULL,

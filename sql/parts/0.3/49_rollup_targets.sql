@@ -178,7 +178,7 @@ DECLARE
 BEGIN
     PERFORM kpi.check_spread(the_kpi, rollup_targets.state, dry_run);
     plan := ARRAY(SELECT p FROM kpi.rollup_plan(the_kpi, rollup_targets.period::@extschema@.kpi_period, rollup_targets.state) p);
-    IF dry_run IS NOT TRUE THEN
+    IF NOT dry_run THEN
         PERFORM kpi.write_plan(plan, rollup_targets.state, rollup_targets.note);
     END IF;
     RETURN QUERY SELECT * FROM unnest(plan) p ORDER BY p.unit, p.period;
