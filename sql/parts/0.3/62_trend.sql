@@ -2,7 +2,8 @@
 -- before, the year to date, what a period will end at, and its pace.
 --
 -- Views look up what they need by key, row by row, beneath kpi.attainment, which
--- filters and row security limit first.  What lies beneath a row (years to date
+-- filters and row security limit first; what few rows need is a subquery within a
+-- CASE, which is run for those only.  What lies beneath a row (years to date
 -- of computed KPIs) counts whether or not the reader may see it; forecasts read
 -- with the reader's rights alone.
 
@@ -127,15 +128,15 @@ SELECT a.*,
         SELECT max(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.=) w.before) AS previous,
                max(c.attainment_to_date) FILTER (WHERE c.period OPERATOR(@extschema@.=) w.before) AS previous_attainment,
                max(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.=) w.year_before) AS last_year,
-               CASE WHEN count(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.>=) w.first) = 3
-                    THEN kpi.exact_quotient(sum(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.>=) w.first), 3) END AS moving_mean
+               CASE WHEN count(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.>=) w.first) = 2
+                    THEN kpi.exact_quotient(a.actual + sum(c.actual) FILTER (WHERE c.period OPERATOR(@extschema@.>=) w.first), 3) END AS moving_mean
           -- before the year 4 there is nothing to go back to
           FROM (SELECT CASE WHEN a.period_start >= '0004-01-01' THEN a.period OPERATOR(@extschema@.-) 1 END AS before,
                        CASE WHEN a.period_start >= '0004-01-01' THEN a.period OPERATOR(@extschema@.-) 2 END AS first,
                        kpi.year_before(a.period) AS year_before) w
          CROSS JOIN kpi.counted_cell c
          WHERE c.kpi_id = a.kpi_id
-           AND c.period OPERATOR(@extschema@.=) ANY (ARRAY[a.period, w.before, w.first, w.year_before])) r
+           AND c.period OPERATOR(@extschema@.=) ANY (ARRAY[w.before, w.first, w.year_before])) r
       LEFT JOIN LATERAL (
         SELECT min(d.actual) AS actual, min(coalesce(d.target, (d.aim).value)) AS target,
                min(CASE WHEN m.scoring = 'step' OR m.scoring = 'ratio' AND d.target = 0
@@ -217,13 +218,13 @@ SELECT a.*,
                      WHERE g.kpi_id = a.kpi_id AND g.period OPERATOR(@extschema@.>=) f.first AND g.period OPERATOR(@extschema@.<=) f.last
                        AND (m.targets_count_from IN ('proposed', g.state) OR g.state = 'final')) s
                  -- a year without a target of its own, and without those of all base periods so far
-                  LEFT JOIN LATERAL (
-                    SELECT kpi.derived_target(h.targets, l.how) AS derived
+                 CROSS JOIN LATERAL (
+                    SELECT CASE WHEN w.kpi_id IS NULL AND s.given_so_far IS DISTINCT FROM c.elapsed THEN (
+                    SELECT kpi.derived_target(h.targets, l.how)
                       FROM (SELECT array_agg(kpi.target_fields(g.value, g.baseline, g.low, g.high, g.points) ORDER BY g.period) AS targets,
                                    count(*) AS given, kpi.grain(g.period) AS grain
                               FROM kpi.target g
-                             WHERE w.kpi_id IS NULL AND s.given_so_far IS DISTINCT FROM c.elapsed
-                               AND g.kpi_id = a.kpi_id AND g.period OPERATOR(@extschema@.<@) f.year AND g.period OPERATOR(@extschema@.<>) f.year
+                             WHERE g.kpi_id = a.kpi_id AND g.period OPERATOR(@extschema@.<@) f.year AND g.period OPERATOR(@extschema@.<>) f.year
                                AND kpi.grain(g.period) NOT IN ('week', m.grain)
                                AND (m.targets_count_from IN ('proposed', g.state) OR g.state = 'final')
                                AND coalesce(kpi.last_day(g.period) >= f.alive_from, true) AND coalesce(kpi.last_day(g.period) < f.alive_to, true)
@@ -231,7 +232,8 @@ SELECT a.*,
                      WHERE h.given = (SELECT count(*)
                                         FROM kpi.periods(f.year, h.grain) AS o (period)
                                        WHERE coalesce(kpi.last_day(o.period) >= f.alive_from, true) AND coalesce(kpi.last_day(o.period) < f.alive_to, true))
-                     ORDER BY h.grain DESC LIMIT 1) i ON true
+                     ORDER BY h.grain DESC LIMIT 1) END AS derived
+                    OFFSET 0) i
                  -- all fields of the target, where attainment is not that of one value
                   LEFT JOIN LATERAL (
                     SELECT kpi.target_so_far(CASE WHEN w.kpi_id IS NULL THEN i.derived ELSE kpi.target_fields(w.value, w.baseline, w.low, w.high, w.points) END,
@@ -252,11 +254,12 @@ SELECT a.*,
                        AND (l.is_computed OR m.time_rollup = 'last')
                     OFFSET 0) e ON true
                  -- numerators over denominators, each to date
-                  LEFT JOIN LATERAL (
+                 CROSS JOIN LATERAL (
+                    SELECT CASE WHEN l.is_computed THEN (
                     SELECT CASE WHEN bool_or(n.is_beyond) OR m.missing_child = 'require' AND count(*) > count(n.brought) THEN NULL
                                 WHEN c.own IS NOT NULL OR count(n.brought) > 0 THEN
                                     kpi.exact_quotient(m.multiplier * (coalesce(kpi.total(c.own), 0) + coalesce(sum(n.numerator), 0)),
-                                                       coalesce(kpi.total_weight(c.own), 0) + coalesce(sum(n.denominator), 0)) END AS actual
+                                                       coalesce(kpi.total_weight(c.own), 0) + coalesce(sum(n.denominator), 0)) END
                       FROM (SELECT v.is_beyond, coalesce(v.actual, kpi.total(v.tally)) AS brought,
                                    CASE x.contributes WHEN 'numerator' THEN x.weight * v.actual WHEN 'value' THEN x.weight * kpi.total(v.tally) END AS numerator,
                                    CASE x.contributes WHEN 'denominator' THEN x.weight * v.actual WHEN 'value' THEN x.weight * kpi.total_weight(v.tally) END AS denominator
@@ -280,12 +283,12 @@ SELECT a.*,
                                   FROM kpi.counted_cell b
                                  WHERE b.kpi_id = x.child_kpi_id AND b.period OPERATOR(@extschema@.>=) kpi.period(kpi.first_day(f.year), m.grain, m.fiscal_start)
                                    AND b.period OPERATOR(@extschema@.<=) f.upto) v
-                             WHERE l.is_computed
-                               AND x.parent_kpi_id = a.kpi_id AND x.valid_from <= a.period_end AND x.valid_to > a.period_end
-                               AND x.contributes IN ('numerator', 'denominator', 'value')) n) q ON true
+                             WHERE x.parent_kpi_id = a.kpi_id AND x.valid_from <= a.period_end AND x.valid_to > a.period_end
+                               AND x.contributes IN ('numerator', 'denominator', 'value')) n) END AS actual) q
                  -- growth, like for like
-                  LEFT JOIN LATERAL (
-                    SELECT kpi.exact_quotient(m.multiplier * (n.actual - n.actual_before), abs(n.actual_before)) AS actual
+                 CROSS JOIN LATERAL (
+                    SELECT CASE WHEN l.is_growth THEN (
+                    SELECT min(kpi.exact_quotient(m.multiplier * (n.actual - n.actual_before), abs(n.actual_before)))
                       FROM (SELECT CASE cm.time_rollup
                                        WHEN 'pool' THEN kpi.tally_actual(kpi.merge_agg(b.tally), cm.rollup, cm.multiplier)
                                        WHEN 'mean' THEN kpi.exact_quotient(sum(b.actual), count(*))
@@ -298,8 +301,7 @@ SELECT a.*,
                                       FROM kpi.explicit_link x
                                       JOIN kpi.kpi ck ON ck.kpi_id = x.child_kpi_id
                                       JOIN kpi.measure cm ON cm.measure_id = ck.measure_id
-                                     WHERE l.is_growth
-                                       AND x.parent_kpi_id = a.kpi_id AND x.valid_from <= a.period_end AND x.valid_to > a.period_end
+                                     WHERE x.parent_kpi_id = a.kpi_id AND x.valid_from <= a.period_end AND x.valid_to > a.period_end
                                        AND x.contributes = 'growth'
                                     OFFSET 0) cm
                              -- one after the other, by key: cells are not to be joined with cells
@@ -314,7 +316,7 @@ SELECT a.*,
                                   FROM kpi.counted_cell c
                                  WHERE c.kpi_id = cm.child_kpi_id AND c.period OPERATOR(@extschema@.=) kpi.year_before(b.period) AND c.actual IS NOT NULL
                                 OFFSET 0) o
-                             GROUP BY cm.child_kpi_id, cm.rollup, cm.time_rollup, cm.multiplier) n) g ON true
+                             GROUP BY cm.child_kpi_id, cm.rollup, cm.time_rollup, cm.multiplier) n) END AS actual) g
                 OFFSET 0) d) y ON true
      WHERE m.measure_id = a.measure_id) t ON true
   -- the measure it replaced, at the same unit: beside its own figures, never among them
