@@ -254,7 +254,8 @@ fold_under(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 		measure_rate(&state, begun);
 		kpi_store_count_era(store, &state);
 		kpi_store_set_generations(store, state.former_generation, state.generation);
-		state.cells_written += kpi_fold_write_cells(store, cascade, state.folds + 1, begun);
+		state.cells_written += kpi_fold_write_cells(store, cascade, state.folds + 1, begun,
+													state.restored);
 		kpi_store_leave_generation(store, &state);
 		state.cells_evaluated += kpi_cascade_evaluated(cascade);
 		state.folds++;
@@ -270,6 +271,10 @@ fold_under(Snapshot snapshot, bool start_over, int64 limit, bool *more)
 		kpi_store_compact_versions(store);
 		state.folded_at = begun;
 		state.took = Max(GetCurrentTimestamp() - begun, 0);
+		if (kpi_restoring())
+			state.restored = true;
+		else if (part.cut == 0)
+			state.restored = false;
 		kpi_store_write_state(store, &state);
 		CommandCounterIncrement();
 		kpi_fold_not_before(begun + 11 * state.took);

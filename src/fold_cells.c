@@ -109,14 +109,15 @@ write_all(KpiCascade *cascade, CellWriter *writer)
 }
 
 int64
-kpi_fold_write_cells(KpiStore *store, KpiCascade *cascade, int64 fold, TimestampTz begun)
+kpi_fold_write_cells(KpiStore *store, KpiCascade *cascade, int64 fold, TimestampTz begun,
+					 bool restored)
 {
 	CellWriter	writer = {.store = store, .graph = kpi_store_graph(store)};
 	int64		last_change;
 	ListCell   *lc;
 
 	kpi_store_begin_statuses(&writer.statuses, store, fold, begun,
-							 kpi_cascade_is_complete(cascade));
+							 kpi_cascade_is_complete(cascade), restored);
 	if (kpi_cascade_is_complete(cascade))
 		write_all(cascade, &writer);
 	else

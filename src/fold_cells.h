@@ -13,6 +13,6 @@
  * many cells.  fold: its number; begun: when it began.
  */
 extern int64 kpi_fold_write_cells(KpiStore *store, KpiCascade *cascade, int64 fold,
-								  TimestampTz begun);
+								  TimestampTz begun, bool restored);
 
 #endif							/* KPI_FOLD_CELLS_H */

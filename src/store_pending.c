@@ -70,8 +70,9 @@ typedef struct StoredSnapshot
 enum {STATE_SNAP = 1, STATE_OWN, STATE_UPTO, STATE_PURGED, STATE_FOLDS, STATE_EVALUATED,
 	STATE_WRITTEN, STATE_FOLDED_AT, STATE_TOOK, STATE_GENERATION, STATE_GENERATIONS,
 	STATE_ERA_BEGAN, STATE_ERA_FOLDS, STATE_ERAS, STATE_WINDOW_BEGAN, STATE_WINDOW_FOLDS,
-	STATE_WINDOW_CELLS, STATE_EARLIER_BEGAN, STATE_EARLIER_FOLDS, STATE_EARLIER_CELLS};
-#define STATE_COLUMNS	STATE_EARLIER_CELLS
+	STATE_WINDOW_CELLS, STATE_EARLIER_BEGAN, STATE_EARLIER_FOLDS, STATE_EARLIER_CELLS,
+	STATE_RESTORED};
+#define STATE_COLUMNS	STATE_RESTORED
 
 /* 0 where null */
 static TimestampTz
@@ -128,6 +129,7 @@ read_state_row(TupleTableSlot *slot, KpiFoldState *state)
 	state->earlier_began = time_column(slot, STATE_EARLIER_BEGAN);
 	state->earlier_folds = bigint_column(slot, STATE_EARLIER_FOLDS);
 	state->earlier_cells = bigint_column(slot, STATE_EARLIER_CELLS);
+	state->restored = DatumGetBool(column(slot, STATE_RESTORED, &isnull));
 }
 
 void
@@ -191,6 +193,7 @@ kpi_store_write_state(KpiStore *store, const KpiFoldState *state)
 	set_time(values, nulls, STATE_EARLIER_BEGAN, state->earlier_began);
 	values[STATE_EARLIER_FOLDS - 1] = Int64GetDatum(state->earlier_folds);
 	values[STATE_EARLIER_CELLS - 1] = Int64GetDatum(state->earlier_cells);
+	values[STATE_RESTORED - 1] = BoolGetDatum(state->restored);
 	tuple = kpi_store_form_row(relation, STATE_COLUMNS, values, nulls);
 	if (state->exists)
 	{

@@ -65,6 +65,7 @@ typedef struct KpiFoldState
 	int64		earlier_began;
 	int64		earlier_folds;
 	int64		earlier_cells;
+	bool		restored;		/* are cells from folds that kept no statuses? */
 } KpiFoldState;
 
 extern void kpi_store_read_state(KpiStore *store, KpiFoldState *state);

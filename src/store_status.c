@@ -18,7 +18,9 @@
  *		where all cells are computed anew, for each new one.
  *		Rows of a KPI that is gone stay, and its end is no change.
  *		While a dump is being restored nothing is kept by the session that
- *		restores: figures come and go with every table.
+ *		restores: figures come and go with every table.  What it leaves pending
+ *		the next fold takes up, from cells that were right only half way through
+ *		the dump.  So it goes by what is kept alone, nothing meaning no row.
  *
  * Order:  the ids are what consumers go by.  Someone who remembers the last id
  * read, and asks for greater ones, must see each row exactly once.  Ids come
@@ -98,7 +100,7 @@ differs(int old, int now)
 
 void
 kpi_store_begin_statuses(KpiStatusLog *log, KpiStore *store, int64 fold, TimestampTz at,
-						 bool all_cells)
+						 bool all_cells, bool restored)
 {
 	memset(log, 0, sizeof(KpiStatusLog));
 	log->store = store;
@@ -106,6 +108,7 @@ kpi_store_begin_statuses(KpiStatusLog *log, KpiStore *store, int64 fold, Timesta
 	log->at = at;
 	log->all_cells = all_cells;
 	log->off = kpi_restoring();
+	log->restored = restored;
 }
 
 /* the greatest id there is; 0 for none */
@@ -219,10 +222,17 @@ kpi_store_note_status(KpiStatusLog *log, int64 kpi_id, KpiPeriod period, const K
 	int			after = status_of(now);
 	int			kept;
 
-	if (log->off || (!differs(before, after) && !(log->all_cells && before == NO_ROW)))
+	if (log->off)
 		return;
-	if (kept_status(log, kpi_id, period, &kept) && differs(kept, before))
-		before = kept;
+	if (log->restored)
+		before = kept_status(log, kpi_id, period, &kept) ? kept : NO_ROW;
+	else
+	{
+		if (!differs(before, after) && !(log->all_cells && before == NO_ROW))
+			return;
+		if (kept_status(log, kpi_id, period, &kept) && differs(kept, before))
+			before = kept;
+	}
 	if (differs(before, after))
 		add_change(log, kpi_id, period, before, after);
 }

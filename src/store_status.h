@@ -17,6 +17,7 @@ typedef struct KpiStatusLog
 	int64		at;				/* TimestampTz */
 	bool		all_cells;		/* are all cells computed anew? */
 	bool		off;
+	bool		restored;		/* do cells come from folds that kept nothing? */
 	bool		looked;			/* is greatest known? */
 	int64		greatest;		/* id in the table */
 	int64		last_written;	/* id; 0: none */
@@ -24,7 +25,7 @@ typedef struct KpiStatusLog
 	int			n;
 } KpiStatusLog;
 extern void kpi_store_begin_statuses(KpiStatusLog *log, KpiStore *store, int64 fold,
-									 TimestampTz at, bool all_cells);
+									 TimestampTz at, bool all_cells, bool restored);
 /* what a cell becomes (NULL or not existing: no row), before it is written; at most once each */
 extern void kpi_store_note_status(KpiStatusLog *log, int64 kpi_id, KpiPeriod period,
 								  const KpiCell *old, const KpiCell *now);

@@ -149,6 +149,21 @@ SET LOCAL row_security = on;
 SELECT is(last_id(), :before::bigint, 'nothing is kept while a dump is restored');
 SELECT set_state('off_track', '2025-07'), kpi.fold() \g /dev/null
 SELECT is(kept(:before, '2025-07'), 'on_track>off_track', 'the next change starts from what was kept last');
+-- and what it leaves pending is folded from cells that were right only half way through the dump
+SELECT set_state('on_track', '2025-11'), kpi.fold(), last_id() AS before \gset
+SET LOCAL check_function_bodies = off;
+SET LOCAL row_security = off;
+SELECT set_state('off_track', '2025-10'), set_state('off_track', '2025-11'), set_state('no_target', '2025-12'), kpi.fold() \g /dev/null
+SELECT set_state('no_data', '2025-10'), set_state('on_track', '2025-11'), set_state('no_data', '2025-12') \g /dev/null
+SET LOCAL check_function_bodies = on;
+SET LOCAL row_security = on;
+SELECT kpi.fold() \g /dev/null
+SELECT is((SELECT string_agg(period::text || ' ' || status, ', ' ORDER BY period) FROM kpi.attainment WHERE kpi_id = 2 AND period BETWEEN '2025-10' AND '2025-12'),
+    '2025-10 no_data, 2025-11 on_track, 2025-12 no_data', 'the dump is restored');
+-- its quarter has another target than before
+SELECT is((SELECT count(*) FROM kpi.status_change WHERE status_change_id > :before AND period BETWEEN '2025-10' AND '2025-12'), 0::bigint, 'and nothing is kept of the way there');
+SELECT set_state('at_risk', '2025-10'), kpi.fold() \g /dev/null
+SELECT is(kept(:before, '2025-10'), 'no_data>at_risk', 'then changes are kept as ever');
 
 -- ids
 SELECT last_id() AS before, setval('kpi.status_change_status_change_id_seq', 1) \gset

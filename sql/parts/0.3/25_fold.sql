@@ -35,7 +35,8 @@ ALTER TABLE kpi.fold_state
     ADD COLUMN window_cells bigint NOT NULL DEFAULT 0,
     ADD COLUMN earlier_began timestamptz,
     ADD COLUMN earlier_folds bigint NOT NULL DEFAULT 0,
-    ADD COLUMN earlier_cells bigint NOT NULL DEFAULT 0;
+    ADD COLUMN earlier_cells bigint NOT NULL DEFAULT 0,
+    ADD COLUMN restored boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN kpi.fold_state.generation IS 'The generation that cells are written to while an old snapshot is held; 0 when there is none';
 COMMENT ON COLUMN kpi.fold_state.generations IS 'The last generation ever used';
 COMMENT ON COLUMN kpi.fold_state.era_began IS 'The transaction that began the current stretch of folds';
@@ -47,6 +48,7 @@ COMMENT ON COLUMN kpi.fold_state.window_cells IS 'Number of cells written at tha
 COMMENT ON COLUMN kpi.fold_state.earlier_began IS 'Beginning of the stretch before';
 COMMENT ON COLUMN kpi.fold_state.earlier_folds IS 'Number of folds at that time';
 COMMENT ON COLUMN kpi.fold_state.earlier_cells IS 'Number of cells written at that time';
+COMMENT ON COLUMN kpi.fold_state.restored IS 'Were cells written while a dump was restored, and has nobody folded all of it since?';
 -- the newest row is the last of this index: found without passing dead ones
 CREATE UNIQUE INDEX fold_state_folds_idx ON kpi.fold_state (folds);
 
