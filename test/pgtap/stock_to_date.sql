@@ -37,6 +37,10 @@ INSERT INTO kpi.fact_entry (unit, measure, period, value, weight) VALUES
     ('X', 'full_heads', '2026-01', 3, 1), ('Y', 'full_heads', '2026-02', 4, 1), ('Z', 'full_heads', '2026-02', 2, 1),
     ('A', 'mood', '2026-01', 2, 4), ('X', 'mood', '2026-02', 8, 1), ('Y', 'mood', '2026-02', 6, 3),
     ('X', 'beds', '2025-12-30', 7, 1), ('X', 'beds', '2026-01-01', 5, 1), ('Y', 'beds', '2025-12-31', 9, 1), ('Y', 'beds', '2026-01-07', 2, 1);
+-- of what X has the 11 of March, of Y the 6 of February, and half of the 4 of Z
+SELECT is((SELECT f.actual FROM kpi.forecast('acme', 'heads', '2026', m) f), 19::numeric, 'a forecast begins with the last known stocks: ' || m) FROM unnest('{run_rate,linear}'::text[]) m;
+SELECT is((SELECT f.actual FROM kpi.forecast('acme', 'heads', '2026') f), (SELECT c.actual FROM kpi.attainment c WHERE c.unit = 'acme' AND c.measure = 'heads' AND c.period = '2026'), 'as the year shows it');
+SELECT is((SELECT f.expected FROM kpi.forecast('acme', 'heads', '2026') f), 19::numeric, 'and they stay');
 -- 6 of Y, and the 10 that X said last; half of what B has goes up: 16 + 8/2
 SELECT is(pg_temp.to_date('A', 'heads', '2026-02'), '6, to date 16', 'what a child said last in the year is carried');
 SELECT is(pg_temp.to_date('ACME', 'heads', '2026-02'), '10, to date 20', 'and further up, with the shares');

@@ -119,7 +119,7 @@ COMMENT ON COLUMN kpi.forecast_row.unit IS 'Path of the unit on the last day of 
 COMMENT ON COLUMN kpi.forecast_row.measure IS 'Code of the measure';
 COMMENT ON COLUMN kpi.forecast_row.period IS 'The period';
 COMMENT ON COLUMN kpi.forecast_row.method IS 'run_rate, linear or seasonal';
-COMMENT ON COLUMN kpi.forecast_row.actual IS 'What the base periods so far add up to; null where there is none';
+COMMENT ON COLUMN kpi.forecast_row.actual IS 'What the base periods so far add up to, of a stock the last known of each one beneath; null where there is none';
 COMMENT ON COLUMN kpi.forecast_row.target IS 'The target of the whole period';
 COMMENT ON COLUMN kpi.forecast_row.expected IS 'The actual to expect at the end of the period; null where basis says what is missing';
 COMMENT ON COLUMN kpi.forecast_row.expected_attainment IS 'Its attainment of the target, neither floored nor capped';
@@ -211,6 +211,11 @@ BEGIN
                                           AND (w.part = 'now' OR kpi.last_day(w.p) <= coalesce(as_of, 'infinity'))) v;
     known := coalesce(known, '{}');
     weights := coalesce(weights, '{}');
+    IF rules.time_rollup = 'last' AND j IS NOT NULL AND as_of IS NULL AND NOT is_growth AND NOT is_computed THEN
+        -- each one beneath with its last known stock, also those that have said nothing in the last base period
+        known[j] := coalesce((SELECT c.actual FROM kpi.current_cell c
+                               WHERE c.kpi_id = forecast_of.kpi_id AND c.period OPERATOR(@extschema@.=) forecast_of.period), known[j]);
+    END IF;
     result.remaining := n - coalesce(j, 0);
     SELECT sum(k), count(k) INTO total, counted FROM unnest(known) k;
     total_weight := (SELECT sum(w) FROM unnest(weights) w);
