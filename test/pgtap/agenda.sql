@@ -157,6 +157,8 @@ SELECT set_eq($$SELECT r.item_no FROM kpi.review_agenda('co', '2021-02'::kpi_per
 SELECT throws_ok($$SELECT * FROM kpi.review_agenda('zz', '2021-02')$$, '42704', 'unit "zz" does not exist');
 SELECT throws_ok($$SELECT * FROM kpi.review_agenda('C'::kpi_path, '2021-02')$$, '42704', 'unit "C" does not exist');
 SELECT throws_ok($$SELECT * FROM kpi.review_agenda('co', NULL::text)$$, '22004', 'no period is given to review');
+SELECT throws_ok(format($$SELECT * FROM kpi.review_agenda('co', '2021-02', min_confidence => %s)$$, c), '22023', format('min_confidence "%s" is out of range', c))
+  FROM (VALUES ('-0.1'), ('2'), ('null')) AS v (c);
 SELECT lives_ok($$SELECT * FROM kpi.review_agenda('co', '2021-02-03') a, kpi.review_agenda('co', '2021-W07') b$$, 'whatever the grain: where a KPI has no figure there is the month around');
 SELECT results_eq($$SELECT reason, period::text FROM kpi.review_agenda('co', '2021-02-03') WHERE measure = 'revenue' AND reason <> 'overdue_action' AND reason <> 'stale_data'$$,
     $$VALUES ('status_fallen', '2021-02'), ('largest_contribution', '2021-02')$$, 'a day is in its month');

@@ -232,6 +232,7 @@ SELECT pg_temp.passes($$SELECT kpi.record_fact('acme.emea.de', 'revenue', '2024-
 SELECT throws_ok($$SELECT kpi.reopen_period('2024-03', ' ')$$, '22023', NULL, 'a reason is needed');
 SELECT throws_ok($$SELECT kpi.reopen_period('2024-03', E'\n\t')$$, '22023', NULL, 'with words');
 SELECT throws_ok($$SELECT kpi.reopen_period('2024-03', NULL)$$, '22023', NULL, 'in any case');
+SELECT throws_ok($$SELECT kpi.reopen_period(NULL::text, 'x')$$, '22004', 'period to reopen must not be null', 'a period is needed');
 SELECT throws_ok($$SELECT kpi.reopen_period('2024-02', 'x')$$, '55000', 'period "2024-02" is not closed', 'what is open is not opened');
 SELECT throws_ok($$SELECT kpi.reopen_period('2024-03-05', 'x')$$, '55000', 'period "2024-03-05" is not closed', 'nor a part of what is closed');
 SELECT lives_ok($$SELECT kpi.close_period('2024-Q1')$$, 'the quarter is closed, March with it');

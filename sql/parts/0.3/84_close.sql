@@ -281,11 +281,15 @@ CREATE FUNCTION kpi.reopen_close(period @extschema@.kpi_period, reason text, uni
     AS $$
 DECLARE
     the_path constant text := (SELECT u.path FROM kpi.unit u WHERE u.unit_id = reopen_close.unit_id);
-    words constant text := kpi.closed_words(coalesce(reopen_close.period::text, 'null'), the_path);
+    words constant text := kpi.closed_words(reopen_close.period::text, the_path);
     other record;
     the_id bigint;
 BEGIN
-    IF reopen_close.reason IS NULL OR reopen_close.reason !~ '\S' THEN
+    IF reopen_close.period IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'period to reopen must not be null',
+            HINT = 'Closes in force are the rows of kpi.period_close without reopened_at.';
+    ELSIF reopen_close.reason IS NULL OR reopen_close.reason !~ '\S' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('reason to reopen %s must not be empty', words),
             HINT = 'Say why: it is kept in kpi.period_close.';
@@ -326,7 +330,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION kpi.reopen_period(text, text, text) IS
-'Opens again a period that was closed for a unit (by path or unit code; null: for the whole organisation), and returns the key of that close, which keeps the reason. Another close in force over the same figures goes on holding them. What was reported stays in kpi.reported. Errors: 55000 where that period is not closed for that unit, naming a close that covers it, 22023 without a reason, 42704 for an unknown unit.';
+'Opens again a period that was closed for a unit (by path or unit code; null: for the whole organisation), and returns the key of that close, which keeps the reason. Another close in force over the same figures goes on holding them. What was reported stays in kpi.reported. Errors: 55000 where that period is not closed for that unit, naming a close that covers it, 22004 without a period, 22023 without a reason, 42704 for an unknown unit.';
 
 CREATE FUNCTION kpi.reopen_period(period @extschema@.kpi_period, reason text, unit @extschema@.kpi_path DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
