@@ -34,6 +34,15 @@ $node->safe_psql('postgres', 'CREATE DATABASE template_kpi');
 $node->safe_psql('template_kpi', 'CREATE EXTENSION kpi_cascade');
 # the cells in the scope of closes, by their ids, that are not as they were reported
 $node->safe_psql('template_kpi', <<'SQL');
+-- two units may have had the same path on a day
+CREATE FUNCTION is_beneath(unit bigint, above bigint, day date) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    WHILE unit IS DISTINCT FROM above AND unit IS NOT NULL LOOP
+        unit := (SELECT h.parent_unit_id FROM kpi.unit_history h WHERE h.unit_id = is_beneath.unit AND h.effective_from <= day ORDER BY h.effective_from DESC LIMIT 1);
+    END LOOP;
+    RETURN unit IS NOT NULL;
+END
+$$;
 CREATE FUNCTION differences(closes bigint[]) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT concat_ws(' ', s.kpi_id, r.kpi_id, s.period, r.period, s.actual, r.actual, s.coverage, r.coverage)
       FROM (SELECT c.period_close_id, a.*
@@ -42,7 +51,8 @@ CREATE FUNCTION differences(closes bigint[]) RETURNS SETOF text LANGUAGE sql AS 
              WHERE c.period_close_id = ANY (closes)
                AND (c.unit_id IS NULL
                     OR (SELECT p.path FROM kpi.unit_path p
-                         WHERE p.unit_id = c.unit_id AND a.period_end >= p.valid_from AND a.period_end < p.valid_to) @> a.unit)) s
+                         WHERE p.unit_id = c.unit_id AND a.period_end >= p.valid_from AND a.period_end < p.valid_to) @> a.unit
+                       AND is_beneath(a.unit_id, c.unit_id, a.period_end))) s
       FULL JOIN (SELECT r.* FROM kpi.reported r WHERE r.period_close_id = ANY (closes)) r
              ON r.period_close_id = s.period_close_id AND r.kpi_id = s.kpi_id AND r.period = s.period
      WHERE (s.actual, s.target, s.attainment, s.target_to_date, s.attainment_to_date, s.driver_score, s.score, s.status, s.coverage, s.tally::text, s.kpi_id)

@@ -181,7 +181,18 @@ BEGIN ATOMIC
                                   AND p.valid_from <= kpi.last_day(close_over.period) AND p.valid_to > kpi.first_day(close_over.period)
                                   AND NOT EXISTS (SELECT FROM kpi.unit_path o
                                                    WHERE o.unit_id = c.unit_id AND o.path OPERATOR(@extschema@.@>) p.path
-                                                     AND o.valid_from < p.valid_to AND o.valid_to > p.valid_from)))
+                                                     AND o.valid_from < p.valid_to AND o.valid_to > p.valid_from))
+               -- and not one that had the same path
+               AND c.unit_id IN (WITH RECURSIVE above (unit_id) AS (
+                                     SELECT close_over.unit_id
+                                     UNION
+                                     SELECT h.parent_unit_id
+                                       FROM above w
+                                       JOIN kpi.unit_history h ON h.unit_id = w.unit_id AND h.effective_from <= kpi.last_day(close_over.period)
+                                      WHERE NOT EXISTS (SELECT FROM kpi.unit_history n
+                                                         WHERE n.unit_id = h.unit_id AND n.effective_from > h.effective_from
+                                                           AND n.effective_from <= kpi.last_day(close_over.period))
+                                 ) SELECT w.unit_id FROM above w))
      ORDER BY c.period_close_id LIMIT 1;
 END;
 COMMENT ON FUNCTION kpi.close_over(@extschema@.kpi_period, bigint) IS
@@ -234,16 +245,26 @@ BEGIN
     INSERT INTO kpi.period_close (period, unit_id, unit, note)
     VALUES (period, unit_id, the_path, note)
     RETURNING period_close_id INTO new_id;
+    -- beneath by keys: on some day of the past another unit may have had the same path
     INSERT INTO kpi.reported (period_close_id, kpi_id, period, actual, target, attainment, target_to_date, attainment_to_date,
                               driver_score, score, status, coverage, tally, unit_id, measure_id, unit, measure)
+    WITH RECURSIVE days AS (
+        SELECT DISTINCT kpi.last_day(c.period) AS day FROM kpi.cell c WHERE close_cells.period OPERATOR(@extschema@.@>) c.period
+    ), beneath (day, unit_id) AS (
+        SELECT d.day, close_cells.unit_id FROM days d WHERE close_cells.unit_id IS NOT NULL
+        UNION
+        SELECT b.day, h.unit_id
+          FROM beneath b
+          JOIN kpi.unit_history h ON h.parent_unit_id = b.unit_id AND h.effective_from <= b.day
+         WHERE NOT EXISTS (SELECT FROM kpi.unit_history n
+                            WHERE n.unit_id = h.unit_id AND n.effective_from > h.effective_from AND n.effective_from <= b.day)
+    )
     SELECT new_id, a.kpi_id, a.period, a.actual, a.target, a.attainment, a.target_to_date, a.attainment_to_date,
            a.driver_score, a.score, a.status, a.coverage, a.tally, a.unit_id, a.measure_id, a.unit, a.measure
       FROM kpi.attainment a
      WHERE close_cells.period OPERATOR(@extschema@.@>) a.period
        AND (close_cells.unit_id IS NULL
-            OR EXISTS (SELECT FROM kpi.unit_path p
-                        WHERE p.unit_id = close_cells.unit_id AND p.valid_from <= a.period_end AND p.valid_to > a.period_end
-                          AND p.path OPERATOR(@extschema@.@>) a.unit));
+            OR (a.period_end, a.unit_id) IN (SELECT b.day, b.unit_id FROM beneath b));
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
 END
@@ -403,7 +424,17 @@ SELECT x.period_close_id,
            AND (c.unit_id IS NULL
                 OR EXISTS (SELECT FROM kpi.unit_path p
                             WHERE p.unit_id = c.unit_id AND p.valid_from <= a.period_end AND p.valid_to > a.period_end
-                              AND p.path OPERATOR(@extschema@.@>) a.unit))) x
+                              AND p.path OPERATOR(@extschema@.@>) a.unit)
+                   -- and not one that has the same path on that day
+                   AND c.unit_id IN (WITH RECURSIVE above (unit_id) AS (
+                                         SELECT a.unit_id
+                                         UNION
+                                         SELECT h.parent_unit_id
+                                           FROM above w
+                                           JOIN kpi.unit_history h ON h.unit_id = w.unit_id AND h.effective_from <= a.period_end
+                                          WHERE NOT EXISTS (SELECT FROM kpi.unit_history n
+                                                             WHERE n.unit_id = h.unit_id AND n.effective_from > h.effective_from AND n.effective_from <= a.period_end)
+                                     ) SELECT w.unit_id FROM above w))) x
  WHERE NOT EXISTS (SELECT FROM kpi.period_close o
                      JOIN kpi.period_close n ON n.period OPERATOR(@extschema@.=) o.period AND n.unit_id IS NOT DISTINCT FROM o.unit_id
                                             AND n.period_close_id > o.period_close_id
