@@ -7,6 +7,15 @@
  * expanded object around an accumulator, which the executor hands from step to
  * step by reference.  It is packed once, when somebody wants the flat form.
  *
+ * The states of one aggregation share a memory context.  Under a HashAggregate
+ * there may be very many at a time, and at each new group the executor asks all
+ * contexts beneath its own how much memory they have: with a context for each
+ * state the time would grow with the square of the groups.  Sharing is safe
+ * because the steps of an aggregate return the state they were given, so that
+ * the executor never deletes one by itself; it resets them all.  The states of
+ * window functions and of direct calls, which are deleted one by one, have
+ * their own.
+ *
  * The inverse steps of moving aggregates take sums off exactly.  A minimum or
  * maximum cannot be taken off: where the row that leaves touches one, or where
  * the last row leaves, they answer null, on which the executor computes the
@@ -67,11 +76,72 @@ flatten_expanded(ExpandedObjectHeader *header, void *result, Size size)
 	memcpy(result, state->packed, size);
 }
 
-static ExpandedTally *
-new_state(MemoryContext parent)
+/*
+ * The context that the states of an aggregation share, while there is one.
+ * Grouping sets have several parents for one call site, hence the list.
+ */
+typedef struct SharedContext
 {
-	MemoryContext context = AllocSetContextCreate(parent, "expanded kpi_tally",
-												  ALLOCSET_START_SMALL_SIZES);
+	MemoryContext context;		/* NULL: none, or it has gone */
+	MemoryContext parent;
+	struct SharedContext *next;
+} SharedContext;
+
+static void
+forget_shared_context(void *argument)
+{
+	((SharedContext *) argument)->context = NULL;
+}
+
+static MemoryContext
+new_context(MemoryContext parent)
+{
+	return AllocSetContextCreate(parent, "expanded kpi_tally", ALLOCSET_START_SMALL_SIZES);
+}
+
+/* The executor's contexts, and so ours, go before the one of the call site does. */
+static MemoryContext
+shared_context(FmgrInfo *call_site, MemoryContext parent)
+{
+	SharedContext *shared = call_site->fn_extra;
+	SharedContext *unused = NULL;
+	MemoryContextCallback *callback;
+
+	for (; shared != NULL; shared = shared->next)
+	{
+		if (shared->context == NULL)
+			unused = shared;
+		else if (shared->parent == parent)
+			return shared->context;
+	}
+	if (unused == NULL)
+	{
+		unused = MemoryContextAllocZero(call_site->fn_mcxt, sizeof(SharedContext));
+		unused->next = call_site->fn_extra;
+		call_site->fn_extra = unused;
+	}
+	unused->context = new_context(parent);
+	unused->parent = parent;
+	callback = MemoryContextAlloc(unused->context, sizeof(MemoryContextCallback));
+	callback->func = forget_shared_context;
+	callback->arg = unused;
+	MemoryContextRegisterResetCallback(unused->context, callback);
+	return unused->context;
+}
+
+static MemoryContext
+state_context(FunctionCallInfo fcinfo)
+{
+	MemoryContext parent = CurrentMemoryContext;
+
+	if (AggCheckCallContext(fcinfo, &parent) == AGG_CONTEXT_AGGREGATE)
+		return shared_context(fcinfo->flinfo, parent);
+	return new_context(parent);
+}
+
+static ExpandedTally *
+new_state(MemoryContext context)
+{
 	ExpandedTally *state = MemoryContextAlloc(context, sizeof(ExpandedTally));
 
 	EOH_init_header(&state->header, &expanded_tally_methods, context);
@@ -86,7 +156,6 @@ new_state(MemoryContext parent)
 static ExpandedTally *
 state_argument(FunctionCallInfo fcinfo)
 {
-	MemoryContext parent = CurrentMemoryContext;
 	ExpandedTally *state;
 	KpiTally	tally;
 
@@ -102,8 +171,7 @@ state_argument(FunctionCallInfo fcinfo)
 		return state;
 	}
 
-	AggCheckCallContext(fcinfo, &parent);
-	state = new_state(parent);
+	state = new_state(state_context(fcinfo));
 	if (!PG_ARGISNULL(0))
 	{
 		kpi_tally_unpack(PG_GETARG_VARLENA_PP(0), &tally);

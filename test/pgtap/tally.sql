@@ -93,6 +93,43 @@ SELECT is_empty($$
   'tally_agg and weighted_mean over the same rows agree, in grouping sets too');
 SELECT is(whole.weighted_mean, kpi.weighted_mean(tally), 'weighted_mean is that of the tally') FROM whole;
 
+-- ---- many groups at a time, by hash, as grouping sets, and spilled to disk
+CREATE TEMP TABLE many AS SELECT i, i % 3000 AS g, i % 7 AS h, (i * 7 % 1000)::numeric AS v FROM generate_series(1, 9000) i;
+ANALYZE many;
+SET LOCAL enable_sort = off;
+SET LOCAL max_parallel_workers_per_gather = 0;
+CREATE FUNCTION pg_temp.plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF) ' || query; END $$;
+PREPARE by_hash AS SELECT g, kpi.tally_agg(v)::text, kpi.weighted_mean(v, i)::text FROM many GROUP BY g;
+PREPARE by_hash_expected AS SELECT g, pg_temp.written(count(*), sum(v), count(*), sum(v), min(v), max(v)), trim_scale(round(sum(v * i) / sum(i), 12))::text FROM many GROUP BY g;
+SELECT matches(string_agg(p, ' '), '^HashAggregate', 'by hash') FROM pg_temp.plan('SELECT g, kpi.tally_agg(v), kpi.weighted_mean(v, i) FROM many GROUP BY g') p;
+SELECT set_eq('by_hash', 'by_hash_expected', 'each group its own tally');
+-- the executor adds up the memory of all contexts at each new group
+DECLARE groups NO SCROLL CURSOR FOR SELECT g, kpi.tally_agg(v) AS t FROM many GROUP BY g;
+MOVE 1 FROM groups;
+SELECT is((SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'expanded kpi_tally'), 1::bigint, '3,000 states share one memory context');
+CLOSE groups;
+SELECT is((SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'expanded kpi_tally'), 0::bigint, 'which goes with them');
+SELECT set_eq($$SELECT g, h, kpi.tally_agg(v)::text FROM many GROUP BY GROUPING SETS ((g), (h), ())$$,
+              $$SELECT g, h, pg_temp.written(count(*), sum(v), count(*), sum(v), min(v), max(v)) FROM many GROUP BY GROUPING SETS ((g), (h), ())$$, 'in grouping sets by hash');
+RESET enable_sort;
+SET LOCAL enable_hashagg = off;
+SELECT set_eq('by_hash', 'by_hash_expected', 'by sorting');
+SELECT set_eq($$SELECT g, h, kpi.tally_agg(v)::text FROM many GROUP BY ROLLUP (g, h)$$,
+              $$SELECT g, h, pg_temp.written(count(*), sum(v), count(*), sum(v), min(v), max(v)) FROM many GROUP BY ROLLUP (g, h)$$, 'in grouping sets by sorting');
+RESET enable_hashagg;
+SET LOCAL enable_sort = off;
+SET LOCAL work_mem = '64kB';
+SET LOCAL hash_mem_multiplier = 1;
+SELECT matches(string_agg(p, ' '), 'HashAggregate.*Batches: [0-9]{2,}', 'in many batches') FROM pg_temp.plan('SELECT g, kpi.tally_agg(v), kpi.weighted_mean(v, i) FROM many GROUP BY g') p;
+SELECT set_eq('by_hash', 'by_hash_expected', 'each batch has its own states');
+-- once for each row of the outer side
+SELECT set_eq($$SELECT o, t::text FROM generate_series(1, 3) o CROSS JOIN LATERAL (SELECT g, kpi.tally_agg(v + o) AS t FROM many WHERE g < 20 GROUP BY g OFFSET 0) x$$,
+              $$SELECT o, pg_temp.written(count(*), sum(v + o), count(*), sum(v + o), min(v + o), max(v + o)) FROM generate_series(1, 3) o, many WHERE g < 20 GROUP BY o, g$$, 'done again');
+RESET enable_sort;
+RESET work_mem;
+RESET hash_mem_multiplier;
+RESET max_parallel_workers_per_gather;
+
 -- ---- accessors
 SELECT is_empty($$
   SELECT * FROM whole JOIN (SELECT shape, count(*) AS n, trim_scale(sum(v)) AS v, trim_scale(sum(w)) AS w, trim_scale(min(v)) AS low, trim_scale(max(v)) AS high
