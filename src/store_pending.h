@@ -6,6 +6,7 @@
 #define KPI_STORE_PENDING_H
 
 #include "store.h"
+#include "storage/itemptr.h"
 
 /* what a pending row says; the letters of kpi.pending.kind */
 typedef enum KpiPendingKind
