@@ -13,8 +13,14 @@ use Test::More;
 my $old = PostgreSQL::Test::Cluster->new('old');
 $old->init;
 # transaction ids beyond 32 bits: those of kpi.pending and kpi.fold_state have 64
-$old->command_ok([ 'pg_resetwal', '-e', 3, $old->data_dir ], 'the old server has used up its transaction ids three times');
+system_or_bail('pg_resetwal', '-e', 3, $old->data_dir);
 $old->start;
+# From 18 on LOAD, by which pg_upgrade looks for libraries, does not find those in another folder.
+if ($old->psql('postgres', q{LOAD '$libdir/kpi_cascade'}) != 0)
+{
+	$old->stop;
+	plan skip_all => 'the library is not in the folder where pg_upgrade looks for it';
+}
 my $new = PostgreSQL::Test::Cluster->new('new');
 $new->init;
 
